@@ -29,11 +29,46 @@ export interface PartitionLayout {
 }
 
 export const partitions: readonly PartitionLayout[] = [
-  { label: 'boot-a', number: 1, typeId: partitionTypes.xbootldr, offsetBytes: 16 * MiB, sizeBytes: 128 * MiB, made: 'image' },
-  { label: 'rootfs-a', number: 2, typeId: partitionTypes.rootArm64, offsetBytes: 144 * MiB, sizeBytes: 1024 * MiB, made: 'image' },
-  { label: 'boot-b', number: 3, typeId: partitionTypes.xbootldr, offsetBytes: 1168 * MiB, sizeBytes: 128 * MiB, made: 'first-boot' },
-  { label: 'rootfs-b', number: 4, typeId: partitionTypes.rootArm64, offsetBytes: 1296 * MiB, sizeBytes: 1024 * MiB, made: 'first-boot' },
-  { label: 'data', number: 5, typeId: partitionTypes.linuxGeneric, offsetBytes: 2320 * MiB, sizeBytes: undefined, made: 'first-boot' },
+  {
+    label: 'boot-a',
+    number: 1,
+    typeId: partitionTypes.xbootldr,
+    offsetBytes: 16 * MiB,
+    sizeBytes: 128 * MiB,
+    made: 'image',
+  },
+  {
+    label: 'rootfs-a',
+    number: 2,
+    typeId: partitionTypes.rootArm64,
+    offsetBytes: 144 * MiB,
+    sizeBytes: 1024 * MiB,
+    made: 'image',
+  },
+  {
+    label: 'boot-b',
+    number: 3,
+    typeId: partitionTypes.xbootldr,
+    offsetBytes: 1168 * MiB,
+    sizeBytes: 128 * MiB,
+    made: 'first-boot',
+  },
+  {
+    label: 'rootfs-b',
+    number: 4,
+    typeId: partitionTypes.rootArm64,
+    offsetBytes: 1296 * MiB,
+    sizeBytes: 1024 * MiB,
+    made: 'first-boot',
+  },
+  {
+    label: 'data',
+    number: 5,
+    typeId: partitionTypes.linuxGeneric,
+    offsetBytes: 2320 * MiB,
+    sizeBytes: undefined,
+    made: 'first-boot',
+  },
 ]
 
 /** Where the boot ROM and SPL of the RK3328 look for U-Boot, in 512-byte sectors of the system disk. */

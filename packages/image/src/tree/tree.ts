@@ -7,7 +7,13 @@
 /** Bytes in memory, or a range of a file in the content store that never changes under its name. */
 export type Content =
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
-  | { readonly kind: 'range'; readonly path: string; readonly offsetBytes: number; readonly sizeBytes: number; readonly sha256: string }
+  | {
+      readonly kind: 'range'
+      readonly path: string
+      readonly offsetBytes: number
+      readonly sizeBytes: number
+      readonly sha256: string
+    }
 
 interface NodeBase {
   /** Permission bits including setuid, setgid and sticky: 0o0000 to 0o7777. */
@@ -19,11 +25,25 @@ interface NodeBase {
   readonly origin: string
 }
 
-export interface DirectoryNode extends NodeBase { readonly type: 'directory' }
-export interface FileNode extends NodeBase { readonly type: 'file'; readonly content: Content }
-export interface SymlinkNode extends NodeBase { readonly type: 'symlink'; readonly target: string }
-export interface DeviceNode extends NodeBase { readonly type: 'char' | 'block'; readonly major: number; readonly minor: number }
-export interface FifoNode extends NodeBase { readonly type: 'fifo' }
+export interface DirectoryNode extends NodeBase {
+  readonly type: 'directory'
+}
+export interface FileNode extends NodeBase {
+  readonly type: 'file'
+  readonly content: Content
+}
+export interface SymlinkNode extends NodeBase {
+  readonly type: 'symlink'
+  readonly target: string
+}
+export interface DeviceNode extends NodeBase {
+  readonly type: 'char' | 'block'
+  readonly major: number
+  readonly minor: number
+}
+export interface FifoNode extends NodeBase {
+  readonly type: 'fifo'
+}
 
 export type TreeNode = DirectoryNode | FileNode | SymlinkNode | DeviceNode | FifoNode
 

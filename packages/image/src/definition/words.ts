@@ -1,0 +1,117 @@
+/**
+ * The words in which `system/` describes an operating system. Values only: evaluating them needs no network,
+ * no disk and no clock. Two modules that claim the same path, unit, account name or id, or setting, are an
+ * error that names both.
+ */
+
+/** One concern: what it needs and what it puts into a tree. Merged with others into one tree. */
+export interface Module {
+  /** `network`, `time`, `ssh`... Named in every conflict. */
+  readonly name: string
+  /** Debian packages by name; their dependencies come with them unless `leaveOut` says otherwise. */
+  readonly packages?: readonly string[]
+  readonly groups?: Readonly<Record<string, Group>>
+  readonly users?: Readonly<Record<string, User>>
+  /** systemd units by file name: `os-upgrade.timer`, `container@.service`. */
+  readonly units?: Readonly<Record<string, Unit>>
+  /** Units of packages (or of modules) to start: linked into `.wants` as their [Install] section says. */
+  readonly enable?: readonly string[]
+  /** Units that must never start, each with the reason. */
+  readonly mask?: Readonly<Record<string, string>>
+  /** Files by absolute path. A file that a package ships is replaced only with `replaces`. */
+  readonly files?: Readonly<Record<string, File>>
+  readonly directories?: Readonly<Record<string, Directory>>
+  /** Link path to target. */
+  readonly symlinks?: Readonly<Record<string, Symlink | string>>
+  /** Kernel modules by name; those they depend on come with them. */
+  readonly kernelModules?: readonly string[]
+  /** Kernel modules to load early at boot (/usr/lib/modules-load.d). Included as `kernelModules` are. */
+  readonly loadKernelModules?: readonly string[]
+  readonly sysctls?: Readonly<Record<string, string | number>>
+  readonly mounts?: Readonly<Record<string, Mount>>
+  /** What packages bring and the device does not need: path patterns (`/usr/share/doc/**`) with the reason. */
+  readonly leaveOut?: Readonly<Record<string, string>>
+  /** Paths that a `leaveOut` pattern of any module would remove and that must stay, each with the reason. */
+  readonly keep?: Readonly<Record<string, string>>
+}
+
+export interface Group {
+  readonly gid: number
+}
+
+export interface User {
+  readonly uid: number
+  /** Primary group by name; a group of the same name and id is made when left out. */
+  readonly group?: string
+  readonly groups?: readonly string[]
+  readonly home?: string
+  readonly shell?: string
+  readonly description?: string
+}
+
+export type UnitValue = string | number | boolean | readonly (string | number)[]
+
+/** Section to directives; a list repeats the directive. */
+export interface Unit {
+  readonly [section: string]: Readonly<Record<string, UnitValue>>
+}
+
+export type FileBody = string | Uint8Array | { readonly hostPath: string }
+
+export interface File {
+  readonly body: FileBody
+  /** Default 0o644. */
+  readonly mode?: number
+  /** `user:group` by name; default `root:root`. */
+  readonly owner?: string
+  /** The package whose file this replaces, on purpose. */
+  readonly replaces?: string
+}
+
+export interface Directory {
+  /** Default 0o755. */
+  readonly mode?: number
+  readonly owner?: string
+}
+
+export interface Symlink {
+  readonly target: string
+  readonly replaces?: string
+}
+
+export interface Mount {
+  readonly what: string
+  readonly type: string
+  readonly options?: readonly string[]
+  /** Extra directives for the [Unit] section. */
+  readonly unit?: Readonly<Record<string, UnitValue>>
+}
+
+/** A tree to be made: the root file system or the initrd. */
+export interface TreeDefinition {
+  readonly name: string
+  /** Name of the target in the lock file that holds its packages. */
+  readonly lockTarget: string
+  readonly modules: readonly Module[]
+}
+
+/** Everything that is special about one board. */
+export interface Board {
+  readonly name: string
+  /** The flat device tree's root `compatible`, most specific first. */
+  readonly compatible: readonly string[]
+  readonly rootfs: TreeDefinition
+  readonly initrd: TreeDefinition
+  /** File names below the kernel package's device tree folder that go into the boot slot. */
+  readonly deviceTrees: readonly string[]
+  /** Kernel command line, without what U-Boot adds (console, root, slot). */
+  readonly kernelArguments: readonly string[]
+  readonly firmware: readonly Firmware[]
+}
+
+/** One U-Boot build. The one named in `flashed` goes into the image's raw region. */
+export interface Firmware {
+  readonly name: string
+  readonly defconfig: string
+  readonly flashed: boolean
+}
