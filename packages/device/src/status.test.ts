@@ -1,0 +1,48 @@
+import { expect, test } from 'vitest'
+import { type Observed, parseStatus, renderStatus } from './status.ts'
+
+const observed: Observed = {
+  osRelease: 'NAME="AtomixOS"\nPRETTY_NAME="AtomixOS (trixie)"\nIMAGE_VERSION=0.1.0\n',
+  commandLine: 'console=ttyAMA0 rauc.slot=B panic=5',
+  machineId: '0123456789abcdef0123456789abcdef',
+  deviceTreeModel: 'Pine64 Rock64',
+  mounts: 'overlay / overlay rw 0 0\n/dev/vda5 /data f2fs rw,noatime 0 0\n',
+  freshFlash: false,
+  bootEnvironment: { text: 'BOOT_A_LEFT=3\nBOOT_B_LEFT=2\nBOOT_ORDER=B A\n' },
+  failedUnits: [],
+}
+
+test('a healthy device on one screen', () => {
+  expect(renderStatus(parseStatus(observed))).toBe(`System        AtomixOS (trixie), version 0.1.0
+Board         Pine64 Rock64
+Machine id    0123456789abcdef0123456789abcdef
+Slot          B
+Boot          order B A, tries left A=3 B=2
+Data          /data is mounted (f2fs)
+Failed units  none
+`)
+})
+
+test('what is wrong is said, and nothing is guessed', () => {
+  const status = parseStatus({
+    ...observed,
+    commandLine: 'rauc.slot=C',
+    mounts: 'overlay / overlay rw 0 0\n',
+    bootEnvironment: { error: 'Cannot open /dev/mtd0' },
+    failedUnits: ['chrony.service'],
+    freshFlash: true,
+  })
+  expect(status).toMatchObject({
+    slot: undefined,
+    triesLeft: { A: undefined, B: undefined },
+    data: { mounted: false, fileSystem: undefined },
+  })
+  expect(renderStatus(status)).toContain('Boot          unreadable: Cannot open /dev/mtd0\n')
+  expect(renderStatus(status)).toContain('Slot          unknown (first boot after flashing)\n')
+  expect(renderStatus(status)).toContain('Data          /data is NOT mounted\n')
+})
+
+test('a counter that is no digit is unknown, not a number', () => {
+  const status = parseStatus({ ...observed, bootEnvironment: { text: 'BOOT_A_LEFT=x1\nBOOT_B_LEFT=\n' } })
+  expect(status.triesLeft).toEqual({ A: undefined, B: undefined })
+})
