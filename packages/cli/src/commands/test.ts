@@ -1,0 +1,78 @@
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import { importProblems, readSourceFiles } from '../checks/import-direction.ts'
+import { runProgram } from '../checks/run-program.ts'
+import { type Counts, runVitest } from '../checks/vitest.ts'
+import type { CommandContext } from '../context.ts'
+import { runE2e } from './e2e.ts'
+
+interface Check {
+  readonly title: string
+  run(): Promise<Counts>
+}
+
+export function addTest(program: Command, context: CommandContext): void {
+  program
+    .command('test')
+    .description('lint, types, import directions, unit tests, then the VM tests on the built image')
+    .option('--quick', 'without the VM tests')
+    .addHelpText(
+      'after',
+      `
+Builds first what the VM tests need. The last line counts everything that ran.
+
+Examples:
+  ./atomixos test
+  ./atomixos test --quick     a minute, before each commit
+`,
+    )
+    .action(async (options: { quick?: boolean }) => {
+      const checks = options.quick ? quickChecks(context) : [...quickChecks(context), e2eCheck(context)]
+      const total = { passed: 0, failed: 0, skipped: 0 }
+      const failed: string[] = []
+      for (const check of checks) {
+        context.signal.throwIfAborted()
+        context.reporter.info(`\n── ${check.title}`)
+        const counts = await check.run()
+        total.passed += counts.passed
+        total.failed += counts.failed
+        total.skipped += counts.skipped
+        if (counts.failed > 0) failed.push(check.title)
+      }
+      context.reporter.close()
+      if (failed.length > 0) context.reporter.info(`\nfailed: ${failed.join(', ')}`)
+      process.stdout.write(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`)
+      if (total.failed > 0) process.exitCode = 1
+    })
+}
+
+function quickChecks(context: CommandContext): Check[] {
+  const { signal } = context
+  const { rootDir } = context.workspace
+  const bin = (name: string) => join(rootDir, 'node_modules', name)
+  const oneProgram = (title: string, argv: [string, ...string[]]): Check => ({
+    title,
+    run: async () => verdict((await runProgram(argv, { cwd: rootDir, signal })) === 0),
+  })
+  return [
+    oneProgram('lint', [process.execPath, bin('@biomejs/biome/bin/biome'), 'check', '--error-on-warnings']),
+    oneProgram('types', [process.execPath, bin('typescript/bin/tsc'), '-p', rootDir]),
+    {
+      title: 'import directions',
+      run: async () => {
+        const problems = importProblems(await readSourceFiles(rootDir))
+        for (const problem of problems) context.reporter.info(problem)
+        return verdict(problems.length === 0)
+      },
+    },
+    { title: 'unit tests', run: () => runVitest({ rootDir, project: 'unit', signal }) },
+  ]
+}
+
+function e2eCheck(context: CommandContext): Check {
+  return { title: 'VM tests', run: () => runE2e(context, { names: [] }) }
+}
+
+function verdict(passed: boolean): Counts {
+  return passed ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 }
+}
