@@ -8,8 +8,13 @@
 export interface Module {
   /** `network`, `time`, `ssh`... Named in every conflict. */
   readonly name: string
-  /** Debian packages by name; their dependencies come with them unless `leaveOut` says otherwise. */
+  /** Debian packages by name; their dependencies come with them unless `omitPackages` says otherwise. */
   readonly packages?: readonly string[]
+  /**
+   * Packages that others depend on and the device does not need, each with the reason. They are not
+   * downloaded and not in the bill of materials; the checks of the tree prove that nothing misses them.
+   */
+  readonly omitPackages?: Readonly<Record<string, string>>
   readonly groups?: Readonly<Record<string, Group>>
   readonly users?: Readonly<Record<string, User>>
   /** systemd units by file name: `os-upgrade.timer`, `container@.service`. */
@@ -33,6 +38,10 @@ export interface Module {
   readonly leaveOut?: Readonly<Record<string, string>>
   /** Paths that a `leaveOut` pattern of any module would remove and that must stay, each with the reason. */
   readonly keep?: Readonly<Record<string, string>>
+  /** Programs that may be setuid or setgid, each with the reason; on any other the bits are a problem. */
+  readonly privileged?: Readonly<Record<string, string>>
+  /** Setuid and setgid bits to take from programs of packages, each with the reason. */
+  readonly unprivileged?: Readonly<Record<string, string>>
 }
 
 export interface Group {
@@ -47,6 +56,8 @@ export interface User {
   readonly home?: string
   readonly shell?: string
   readonly description?: string
+  /** First of the 65536 subordinate user and group ids (/etc/subuid, /etc/subgid) for rootless containers. */
+  readonly subordinateIds?: number
 }
 
 export type UnitValue = string | number | boolean | readonly (string | number)[]
@@ -56,7 +67,17 @@ export interface Unit {
   readonly [section: string]: Readonly<Record<string, UnitValue>>
 }
 
-export type FileBody = string | Uint8Array | { readonly hostPath: string }
+/**
+ * `hostPath`: bytes of a file beside the definition (`new URL('./x', import.meta.url)`).
+ * `template`: text in which `{{fact}}` stands for a fact of the build, such as `version` or `series`.
+ * `concatenated`: the files of packages that match the pattern, in order of path, each ending in a newline.
+ */
+export type FileBody =
+  | string
+  | Uint8Array
+  | { readonly hostPath: string | URL }
+  | { readonly template: string }
+  | { readonly concatenated: string }
 
 export interface File {
   readonly body: FileBody
