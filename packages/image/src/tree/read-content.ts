@@ -21,7 +21,8 @@ export class ContentReader implements AsyncDisposable {
     while (done < buffer.byteLength) {
       const position = content.offsetBytes + offsetBytes + done
       const { bytesRead } = await handle.read(buffer, done, buffer.byteLength - done, position)
-      if (bytesRead === 0) throw new Error(`${content.path} is shorter than the range that was recorded of it`)
+      if (bytesRead === 0)
+        throw new Error(`${content.path} is shorter than the range that was recorded of it`)
       done += bytesRead
     }
     return buffer

@@ -1,0 +1,5 @@
+export * from '../tree/compose.ts'
+export type { LeftOut, PackageTree } from '../tree/merge-packages.ts'
+export * from './evaluate.ts'
+export * from './problems.ts'
+export * from './words.ts'
