@@ -1,7 +1,14 @@
 import { expect, test } from 'vitest'
 import { countReport } from './vitest.ts'
 
-const report = { success: true, numPassedTests: 3, numFailedTests: 0, numPendingTests: 1, numTodoTests: 0, testResults: [] }
+const report = {
+  success: true,
+  numPassedTests: 3,
+  numFailedTests: 0,
+  numPendingTests: 1,
+  numTodoTests: 0,
+  testResults: [],
+}
 
 test('counts what ran', () => {
   expect(countReport(report, 0)).toEqual({ passed: 3, failed: 0, skipped: 1 })

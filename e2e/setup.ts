@@ -1,0 +1,83 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { MachineOptions, Programs } from '@atomixos/machine'
+
+/**
+ * What `./atomixos e2e` hands to the stories: where the built image is and where programs come from. The
+ * stories see nothing else of the build.
+ */
+export interface E2eSetup {
+  readonly distDir: string
+  /** Machines, logs and saved states; kept after a failure. */
+  readonly workDir: string
+  readonly rootDir: string
+  readonly programs: {
+    readonly rootDir: string
+    /** Loader and library path, before the program. */
+    readonly loader: readonly string[]
+    readonly env: Readonly<Record<string, string>>
+  }
+}
+
+export interface Manifest {
+  readonly version: string
+  readonly series: string
+  readonly board: string
+  readonly artifacts: readonly {
+    readonly name: string
+    readonly sizeBytes: number
+    readonly sha256: string
+  }[]
+}
+
+function readSetup(): E2eSetup {
+  const path = process.env.ATOMIXOS_E2E
+  if (!path) throw new Error('these stories are told by `./atomixos e2e`, which prepares what they need')
+  return JSON.parse(readFileSync(path, 'utf8')) as E2eSetup
+}
+
+export const setup = readSetup()
+
+export const manifest = JSON.parse(readFileSync(join(setup.distDir, 'manifest.json'), 'utf8')) as Manifest
+
+export const imagePath = join(setup.distDir, `atomixos-${manifest.series}-${manifest.board}.img`)
+export const firmwarePath = join(setup.distDir, 'u-boot-qemu.bin')
+
+/** The eMMC of a Rock64. */
+export const diskBytes = 16_000_000_000 - (16_000_000_000 % 512)
+/** U-Boot keeps its environment there on QEMU; zeros are a new machine. */
+export const environmentCardBytes = 1024 * 1024
+
+export const programs: Programs = {
+  argv(program) {
+    const found = ['usr/bin', 'usr/sbin', 'usr/libexec']
+      .map((folder) => join(setup.programs.rootDir, folder, program))
+      .find((path) => existsSync(path))
+    if (!found) throw new Error(`the tools tree has no program "${program}"`)
+    return [...setup.programs.loader, found]
+  },
+  env: setup.programs.env,
+  rootDir: setup.programs.rootDir,
+}
+
+/** A fresh folder for one story. */
+export async function storyDir(name: string): Promise<string> {
+  const dir = join(setup.workDir, name)
+  await rm(dir, { recursive: true, force: true })
+  await mkdir(dir, { recursive: true })
+  return dir
+}
+
+/** A Rock64-sized gateway that boots `disk` (default: the release image, as flashed) through the real U-Boot. */
+export function gatewayOptions(dir: string, overrides: Partial<MachineOptions> = {}): MachineOptions {
+  return {
+    name: 'gateway',
+    programs,
+    dir,
+    firmware: firmwarePath,
+    disk: { image: imagePath, sizeBytes: diskBytes },
+    sdCard: { sizeBytes: environmentCardBytes },
+    ...overrides,
+  }
+}

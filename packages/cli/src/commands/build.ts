@@ -1,0 +1,56 @@
+import { relative } from 'node:path'
+import type { Command } from 'commander'
+import type { CommandContext } from '../context.ts'
+import { build } from '../pipeline.ts'
+
+interface BuildCommandOptions {
+  readonly board: string
+  readonly level?: string
+  readonly frozen?: boolean
+  readonly json?: boolean
+}
+
+export function addBuild(program: Command, context: CommandContext): void {
+  program
+    .command('build')
+    .description('make the flashable image and everything beside it')
+    .argument('[WHAT]', 'all, image, squashfs, boot-script or firmware', 'all')
+    .option('--board NAME', 'which board', 'rock64')
+    .option('--level N', 'zstd level of the root file system: 19 for releases, 3 is quick')
+    .option('--frozen', 'refuse when a locked package is gone, instead of resolving that target again')
+    .option('--json', 'the manifest on standard output')
+    .addHelpText(
+      'after',
+      `
+Only what changed is made again. Results are in dist/BOARD/.
+
+Examples:
+  ./atomixos build
+  ./atomixos build squashfs --level 3
+  ./atomixos build --json | jq '.artifacts[].sha256'
+`,
+    )
+    .action(async (what: string, options: BuildCommandOptions) => {
+      const started = Date.now()
+      const built = await build(context, {
+        board: options.board,
+        what,
+        frozen: options.frozen === true,
+        ...(options.level === undefined ? {} : { level: Number(options.level) }),
+      })
+      context.reporter.close()
+      if (options.json) {
+        process.stdout.write(`${JSON.stringify(built.manifest, null, 2)}\n`)
+        return
+      }
+      const dir = relative(process.cwd(), built.distDir) || '.'
+      const seconds = ((Date.now() - started) / 1000).toFixed(1)
+      process.stdout.write(`\n${dir}/ (${built.changed ? 'made' : 'unchanged'}, ${seconds} s)\n`)
+      for (const file of built.files) {
+        process.stdout.write(
+          `  ${file.name.padEnd(36)} ${(file.sizeBytes / 1e6).toFixed(1).padStart(8)} MB\n`,
+        )
+      }
+      process.stdout.write('\nNext: `./atomixos vm` boots it here, `./atomixos test` tests it.\n')
+    })
+}

@@ -1,0 +1,98 @@
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { UserError } from '@atomixos/image/errors.ts'
+import type { Command } from 'commander'
+import { type Counts, runVitest } from '../checks/vitest.ts'
+import type { CommandContext } from '../context.ts'
+import { openMachineTree } from '../machine-tools.ts'
+import { build } from '../pipeline.ts'
+
+const suffix = '.e2e.ts'
+
+export function addE2e(program: Command, context: CommandContext): void {
+  program
+    .command('e2e')
+    .description('tell the stories about the built image: real U-Boot, real kernel, in QEMU')
+    .argument('[NAME...]', 'which stories; all of them when left out')
+    .option('--list', 'show what there is')
+    .option('--json', 'with --list: as JSON')
+    .addHelpText(
+      'after',
+      `
+Builds first what has changed. Logs of machines stay in .atomixos/e2e/.
+
+Examples:
+  ./atomixos e2e
+  ./atomixos e2e fresh-flash
+`,
+    )
+    .action(async (names: string[], options: { list?: boolean; json?: boolean }) => {
+      if (options.list) {
+        const stories = await readStories(context.workspace.rootDir)
+        const text = options.json
+          ? `${JSON.stringify(stories, null, 2)}\n`
+          : stories.map((story) => `${story.name.padEnd(20)} ${story.summary}\n`).join('')
+        process.stdout.write(text)
+        return
+      }
+      const counts = await runE2e(context, { names })
+      process.stdout.write(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`)
+      if (counts.failed > 0) process.exitCode = 1
+    })
+}
+
+export async function runE2e(
+  context: CommandContext,
+  options: { names: readonly string[] },
+): Promise<Counts> {
+  const { workspace, signal } = context
+  const stories = await readStories(workspace.rootDir)
+  for (const name of options.names) {
+    if (!stories.some((story) => story.name === name)) {
+      throw new UserError(`there is no story "${name}"`, {
+        hint: `there are: ${stories.map((story) => story.name).join(', ')}`,
+        exitCode: 2,
+      })
+    }
+  }
+  const built = await build(context, { board: 'rock64' })
+  const tree = await openMachineTree(context)
+  const workDir = join(workspace.cacheDir, 'e2e')
+  await mkdir(workDir, { recursive: true })
+  const setupPath = join(workDir, 'setup.json')
+  await writeFile(
+    setupPath,
+    JSON.stringify(
+      {
+        rootDir: workspace.rootDir,
+        distDir: built.distDir,
+        workDir,
+        programs: { rootDir: tree.dir, ...tree.unconfined() },
+      },
+      null,
+      2,
+    ),
+  )
+  return runVitest({
+    rootDir: workspace.rootDir,
+    project: 'e2e',
+    filters: options.names.map((name) => `e2e/${name}${suffix}`),
+    env: { ATOMIXOS_E2E: setupPath },
+    signal,
+  })
+}
+
+/** A story is a file in `e2e/`; its first comment says what it tells. */
+async function readStories(rootDir: string): Promise<{ name: string; summary: string }[]> {
+  const dir = join(rootDir, 'e2e')
+  const files = (await readdir(dir)).filter((name) => name.endsWith(suffix)).sort()
+  return Promise.all(
+    files.map(async (file) => {
+      const text = await readFile(join(dir, file), 'utf8')
+      return {
+        name: file.slice(0, -suffix.length),
+        summary: /^\/\*\* (.*?)(?: \*\/|$)/m.exec(text)?.[1] ?? '',
+      }
+    }),
+  )
+}

@@ -1,0 +1,152 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createMachine, type Machine, type MachineOptions } from '@atomixos/machine'
+import type { Command } from 'commander'
+import { InvalidArgumentError } from 'commander'
+import { readBuilt } from '../built.ts'
+import type { CommandContext } from '../context.ts'
+import { openMachineTools } from '../machine-tools.ts'
+
+interface VmOptions {
+  readonly board: string
+  readonly keep?: boolean
+  readonly forward: readonly Forward[]
+  readonly memory: number
+  readonly login: boolean
+  readonly cpu: 'max' | 'cortex-a53'
+}
+
+interface Forward {
+  readonly hostPort: number
+  readonly guestPort: number
+}
+
+/** Ctrl-], as telnet and machinectl use it: no program on a console needs it. */
+const escapeByte = 0x1d
+const diskBytes = 16_000_000_000 - (16_000_000_000 % 512)
+
+export function addVm(program: Command, context: CommandContext): void {
+  program
+    .command('vm')
+    .description('boot the built image in QEMU, its serial console in this terminal')
+    .option('--board NAME', 'which board', 'rock64')
+    .option('--keep', 'keep the disk for the next `vm --keep`; otherwise each run starts freshly flashed')
+    .option(
+      '--forward HOST:GUEST',
+      'TCP port of 127.0.0.1 that leads to a port of the device (0: any free one)',
+      addForward,
+      [{ hostPort: 0, guestPort: 22 }],
+    )
+    .option('--memory MIB', 'memory of the machine', parseMemory, 1024)
+    .option('--cpu MODEL', 'max is fastest under emulation, cortex-a53 is what the Rock64 has', 'max')
+    .option('--no-login', 'as on a real device: nobody is logged in on the console')
+    .addHelpText(
+      'after',
+      `
+The image is booted as it is. It has no password, so the console logs in by a credential that only a
+hypervisor can pass; a real board knows no such thing.
+
+Ctrl-] ends the machine as a power cut would; \`poweroff\` inside ends it in good order.
+
+Examples:
+  ./atomixos vm
+  ./atomixos vm --keep --forward 2222:22
+`,
+    )
+    .action((options: VmOptions) => runVm(context, options))
+}
+
+async function runVm(context: CommandContext, options: VmOptions): Promise<void> {
+  const { reporter, signal, workspace } = context
+  const built = await readBuilt(workspace, options.board)
+  const programs = await openMachineTools(context)
+  const dir = join(
+    workspace.cacheDir,
+    'machines',
+    options.keep ? `vm-${options.board}-kept` : `vm-${process.pid}`,
+  )
+  await mkdir(dir, { recursive: true })
+  const machineOptions: MachineOptions = {
+    name: 'vm',
+    programs,
+    dir,
+    firmware: built.qemuFirmwarePath,
+    ...(options.keep
+      ? await keptDisks(dir, built.imagePath)
+      : { disk: { image: built.imagePath, sizeBytes: diskBytes }, sdCard: { sizeBytes: 1024 * 1024 } }),
+    cpu: options.cpu,
+    memoryBytes: options.memory * 1024 * 1024,
+    nics: [{ kind: 'user', restricted: false, forwards: [...options.forward] }],
+    agent: false,
+    panics: 'expected',
+    deadlineMs: 24 * 3600 * 1000,
+    ...(options.login ? { credentials: { 'agetty.autologin': 'root' } } : {}),
+  }
+  const machine = await createMachine(machineOptions)
+  try {
+    await machine.start()
+    for (const { guestPort } of options.forward) {
+      reporter.info(`127.0.0.1:${machine.forwardedPort(guestPort)} leads to port ${guestPort} of the device`)
+    }
+    reporter.info('Ctrl-] ends the machine\n')
+    await joinConsole(machine, signal)
+  } finally {
+    await machine.stop()
+    if (options.keep) reporter.info(`\nthe disk is kept in ${dir}`)
+    else await rm(dir, { recursive: true, force: true })
+  }
+}
+
+/** The console and this terminal are one until the machine is off, Ctrl-] is pressed, or input ends in a power-off. */
+async function joinConsole(machine: Machine, signal: AbortSignal): Promise<void> {
+  const unsubscribe = machine.console.subscribe((bytes) => process.stdout.write(bytes))
+  const { stdin } = process
+  const stop = new AbortController()
+  const stopped = AbortSignal.any([signal, stop.signal])
+  const onInput = (bytes: Buffer) => {
+    const end = bytes.indexOf(escapeByte)
+    const typed = end === -1 ? bytes : bytes.subarray(0, end)
+    if (typed.length > 0) void machine.sendConsole(typed.toString('latin1'))
+    if (end !== -1) stop.abort()
+  }
+  if (stdin.isTTY) stdin.setRawMode(true)
+  stdin.on('data', onInput)
+  stdin.resume()
+  try {
+    await machine.waitForPowerOff({ timeoutMs: 24 * 3600 * 1000, signal: stopped })
+  } catch (error) {
+    if (!stopped.aborted) throw error
+  } finally {
+    stdin.off('data', onInput)
+    stdin.pause()
+    if (stdin.isTTY) stdin.setRawMode(false)
+    unsubscribe()
+  }
+}
+
+async function keptDisks(dir: string, imagePath: string): Promise<Pick<MachineOptions, 'disk' | 'sdCard'>> {
+  const { prepareKeptDisk } = await import('../kept-disk.ts')
+  return {
+    disk: {
+      file: await prepareKeptDisk(join(dir, 'kept-disk.img'), { image: imagePath, sizeBytes: diskBytes }),
+    },
+    sdCard: { file: await prepareKeptDisk(join(dir, 'kept-environment.img'), { sizeBytes: 1024 * 1024 }) },
+  }
+}
+
+function addForward(text: string, previous: readonly Forward[]): Forward[] {
+  const match = /^(\d{1,5}):(\d{1,5})$/.exec(text)
+  const [hostPort, guestPort] = [Number(match?.[1]), Number(match?.[2])]
+  if (!match || hostPort > 65535 || guestPort > 65535 || guestPort === 0) {
+    throw new InvalidArgumentError('write it as HOST:GUEST, for example 2222:22')
+  }
+  return [...previous.filter((forward) => forward.guestPort !== guestPort), { hostPort, guestPort }]
+}
+
+function parseMemory(text: string): number {
+  const mebibytes = Number(text)
+  if (!Number.isInteger(mebibytes) || mebibytes < 256) {
+    throw new InvalidArgumentError('a whole number of MiB, at least 256')
+  }
+  return mebibytes
+}
