@@ -79,3 +79,15 @@ export const freshFlashMarkerPath = '/run/atomixos/fresh-flash'
 
 /** f2fs; the only thing that persists. */
 export const dataMountPoint = '/data'
+
+/**
+ * Links to the partitions of the system disk by label (`/dev/atomixos/rootfs-b`), in the initrd and in the system.
+ * Unlike /dev/disk/by-partlabel they never lead to another disk that carries the same labels.
+ */
+export const partitionLinkFolder = '/dev/atomixos'
+
+/** There when /data could not be mounted, with the reason; an empty read-only file system is in its place. */
+export const dataUnavailableMarkerPath = '/run/atomixos/data-unavailable'
+
+/** Made on first boot, never changed; the initrd copies it to /etc/machine-id at every boot. */
+export const machineIdPath = '/data/identity/machine-id'
