@@ -1,1 +1,5 @@
+export { GuestGone, MachineError, ProgramError, WaitError } from './errors.ts'
+export { createMachine } from './machine.ts'
+export { hostPrograms, treePrograms } from './programs.ts'
+export { findState, type RestoreOptions, restore } from './state.ts'
 export type * from './types.ts'

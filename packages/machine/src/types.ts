@@ -86,9 +86,11 @@ export type Nic =
   /** Plugged into a bridge of the machine's lab. */
   | { readonly kind: 'bridge'; readonly bridge: string; readonly mac?: string }
 
-export interface CommandOptions {
+export interface CommandOptions extends Pick<WaitOptions, 'panics' | 'signal'> {
   /** The guest kills the command after this long. Default: 60 s. */
   readonly timeoutMs?: number
+  /** How long the guest may take to answer at all, as while it boots. Default: 180 s. */
+  readonly reachTimeoutMs?: number
 }
 
 export interface CommandResult {
@@ -101,7 +103,7 @@ export interface CommandResult {
 }
 
 export interface WaitOptions {
-  /** Default: 120 s for the guest's state, 60 s for commands. */
+  /** Default: 180 s. */
   readonly timeoutMs?: number
   /** Overrides the machine's setting for this wait. */
   readonly panics?: 'fail' | 'expected'
@@ -111,11 +113,11 @@ export interface WaitOptions {
 /** Commands run in the guest as root by `sh -c`, through a virtio port: no network, no account, no change to the image. */
 export interface Guest {
   /** Whatever the exit code. Throws only when the guest can't be reached or the command had to be abandoned. */
-  execute(command: string, options?: CommandOptions & WaitOptions): Promise<CommandResult>
+  execute(command: string, options?: CommandOptions): Promise<CommandResult>
   /** Exit code 0 or an error that shows command, output and console; gives standard output. */
-  succeed(command: string, options?: CommandOptions & WaitOptions): Promise<string>
+  succeed(command: string, options?: CommandOptions): Promise<string>
   /** Any other exit code (not a timeout) or an error; gives standard output and standard error. */
-  fail(command: string, options?: CommandOptions & WaitOptions): Promise<string>
+  fail(command: string, options?: CommandOptions): Promise<string>
   waitUntilSucceeds(command: string, options?: WaitOptions): Promise<string>
   waitUntilFails(command: string, options?: WaitOptions): Promise<string>
   /** Fails at once when the unit failed, is masked, or does not exist once the guest has booted. */
@@ -254,14 +256,21 @@ export interface Lab extends AsyncDisposable {
   bridge(name: string): Promise<Bridge>
   /** A computer made of a network namespace, with one card for each bridge named here. */
   host(name: string, cards: Readonly<Record<string, LabCard>>): Promise<LabHost>
-  /** argv prefix that enters the lab's own namespaces; for programs that hold taps, such as QEMU. */
+  /** The argument vector that runs `argv` in the lab's own namespaces, as QEMU does. */
   enter(argv: readonly string[]): readonly string[]
+  /** A socket of the bridge for a QEMU network card. */
+  plug(bridge: string): Promise<Plug>
 }
 
 export interface Bridge {
   readonly name: string
   /** Ethernet frames on this bridge, to a pcap file, until stopped. */
   capture(file: string, filter?: string): Promise<Capture>
+}
+
+export interface Plug extends AsyncDisposable {
+  /** What follows `-netdev` before the id: `tap,ifname=...`. */
+  readonly netdev: string
 }
 
 export interface Capture extends AsyncDisposable {

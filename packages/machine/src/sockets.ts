@@ -1,0 +1,36 @@
+import { connect, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { MachineError, seconds } from './errors.ts'
+
+/**
+ * Connects to a Unix socket that a program we started is about to make. Gives up at once when `stillPossible`
+ * turns false: the program ended.
+ */
+export async function connectWhenThere(
+  path: string,
+  options: { readonly timeoutMs: number; readonly stillPossible: () => boolean },
+): Promise<Socket> {
+  const end = Date.now() + options.timeoutMs
+  for (;;) {
+    try {
+      return await connectOnce(path)
+    } catch (cause) {
+      if (!options.stillPossible()) throw new MachineError(`nobody listens on ${path}`, { cause })
+      if (Date.now() > end) {
+        throw new MachineError(`nobody listened on ${path} for ${seconds(options.timeoutMs)}`, { cause })
+      }
+    }
+    await sleep(10)
+  }
+}
+
+function connectOnce(path: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path)
+    socket.once('error', reject)
+    socket.once('connect', () => {
+      socket.off('error', reject)
+      resolve(socket)
+    })
+  })
+}
