@@ -40,7 +40,7 @@ export async function composeTree(input: ComposeInput): Promise<Composed> {
   const { evaluated } = input
   const rules = { leaveOut: [...evaluated.leaveOut.keys()], keep: [...evaluated.keep.keys()] }
   const merged = mergePackages(input.packages, rules, problems)
-  problems.push(...(await checkExpectedAccounts(input, reader)))
+  problems.push(...(await checkExpectedAccounts(merged.nodes, evaluated, reader)))
   problems.push(...idlePatterns(evaluated, merged))
   addParts(merged.nodes, input.parts, problems)
   dropPrivileges(merged.nodes, evaluated, problems)
@@ -62,16 +62,19 @@ export async function composeTree(input: ComposeInput): Promise<Composed> {
   return { tree, problems, leftOut: merged.leftOut }
 }
 
-async function checkExpectedAccounts(input: ComposeInput, reader: ContentReader): Promise<Problem[]> {
+/** Accounts that packages expect by sysusers.d; a file that is left out expects nothing. */
+async function checkExpectedAccounts(
+  nodes: Tree,
+  evaluated: Evaluated,
+  reader: ContentReader,
+): Promise<Problem[]> {
   const lines = []
-  for (const { name, tree } of input.packages) {
-    for (const [path, node] of tree) {
-      if (node.type !== 'file' || !/^\/usr\/lib\/sysusers\.d\/[^/]+\.conf$/.test(path)) continue
-      const text = await reader.readText(node.content)
-      lines.push(...parseSysusers(text).map((line) => ({ origin: `package ${name}`, line })))
-    }
+  for (const [path, node] of nodes) {
+    if (node.type !== 'file' || !/^\/usr\/lib\/sysusers\.d\/[^/]+\.conf$/.test(path)) continue
+    const text = await reader.readText(node.content)
+    lines.push(...parseSysusers(text).map((line) => ({ origin: node.origin, line })))
   }
-  return checkSysusers(lines, input.evaluated)
+  return checkSysusers(lines, evaluated)
 }
 
 /** A pattern that matches nothing is a leftover, or a typing error that lets something slip in. */

@@ -1,0 +1,26 @@
+import type { Board } from '@atomixos/image/definition/words.ts'
+import { initrd } from '../initrd/index.ts'
+import { gateway } from '../modules/index.ts'
+
+/**
+ * The product. The same disk image boots on QEMU's virt machine with the `qemu` firmware given from outside: only
+ * the firmware differs, so the firmware for tests is built with the board.
+ */
+export const rock64: Board = {
+  name: 'rock64',
+  compatible: ['pine64,rock64', 'rockchip,rk3328'],
+  rootfs: gateway,
+  initrd,
+  deviceTrees: ['rockchip/rk3328-rock64.dtb'],
+  kernelArguments: [
+    // The tree is below a tmpfs; what is written is gone with the next boot.
+    'systemd.volatile=overlay',
+    // A panic is a failed start: count it and try again. The backup GPT serves when the first is damaged.
+    ...['panic=10', 'gpt'],
+    ...['quiet', 'loglevel=4', 'systemd.show_status=false'],
+  ],
+  firmware: [
+    { name: 'rock64', defconfig: 'rock64-rk3328_defconfig', flashed: true },
+    { name: 'qemu', defconfig: 'qemu_arm64_defconfig', flashed: false },
+  ],
+}

@@ -1,0 +1,28 @@
+import type { TreeDefinition } from '@atomixos/image/definition/words.ts'
+import { accounts } from './accounts.ts'
+import { base } from './base.ts'
+import { containers } from './containers.ts'
+import { data } from './data.ts'
+import { firewall } from './firewall.ts'
+import { kernel } from './kernel.ts'
+import { lan } from './lan.ts'
+import { network } from './network.ts'
+import { runtime } from './runtime.ts'
+import { shells } from './shells.ts'
+import { ssh } from './ssh.ts'
+import { systemd } from './systemd.ts'
+import { time } from './time.ts'
+import { trim } from './trim.ts'
+import { update } from './update.ts'
+import { vpn } from './vpn.ts'
+
+/** The root file system, the same on every board. */
+export const gateway: TreeDefinition = {
+  name: 'gateway',
+  lockTarget: 'rootfs',
+  modules: [
+    ...[base, accounts, systemd, kernel, data],
+    ...[network, firewall, lan, time, vpn, ssh],
+    ...[update, containers, runtime, shells, trim],
+  ],
+}

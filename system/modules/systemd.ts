@@ -1,0 +1,86 @@
+import type { Module } from '@atomixos/image/definition/words.ts'
+
+/** systemd and D-Bus, cut down to a device that is composed as a whole, never installed and never set up. */
+export const systemd: Module = {
+  name: 'systemd',
+  packages: [
+    ...['systemd', 'systemd-sysv', 'udev', 'libpam-systemd', 'libnss-systemd', 'libnss-myhostname'],
+    ...['dbus-broker', 'dbus-user-session'],
+  ],
+  groups: {
+    'systemd-journal': { gid: 101 },
+    input: { gid: 110 },
+    sgx: { gid: 111 },
+    clock: { gid: 112 },
+    kvm: { gid: 113 },
+    render: { gid: 114 },
+  },
+  users: {
+    messagebus: { uid: 102, description: 'system message bus' },
+  },
+  enable: ['dbus-broker.service'],
+  symlinks: {
+    '/etc/systemd/system/default.target': '/usr/lib/systemd/system/multi-user.target',
+    '/etc/systemd/user/dbus.service': '/usr/lib/systemd/user/dbus-broker.service',
+    '/usr/bin/init': { target: '../lib/systemd/systemd' },
+  },
+  files: {
+    '/usr/lib/systemd/journald.conf.d/10-device.conf': {
+      body: [
+        '[Journal]',
+        '# Memory only: the flash is spared, and what must last is copied to /data by its own service.',
+        'Storage=volatile',
+        'RuntimeMaxUse=32M',
+        'Audit=no',
+        '',
+      ].join('\n'),
+    },
+    '/usr/lib/systemd/system.conf.d/10-device.conf': {
+      body: [
+        '[Manager]',
+        '# Nobody is there to wait: what does not start in time is a failure to be told.',
+        'DefaultTimeoutStartSec=60s',
+        'DefaultTimeoutStopSec=20s',
+        'DefaultDeviceTimeoutSec=45s',
+        '# The initrd or the firmware may have armed a watchdog; switching it on here is an option of the board.',
+        'RebootWatchdogSec=10min',
+        'StatusUnitFormat=name',
+        '',
+      ].join('\n'),
+    },
+    '/usr/lib/systemd/coredump.conf.d/10-device.conf': { body: '[Coredump]\nStorage=none\n' },
+  },
+  sysctls: {
+    'kernel.panic': 10,
+    'kernel.panic_on_oops': 1,
+    'kernel.sysrq': 0,
+    'kernel.kptr_restrict': 2,
+    'kernel.dmesg_restrict': 1,
+    'kernel.unprivileged_bpf_disabled': 1,
+    'kernel.yama.ptrace_scope': 1,
+    'fs.protected_fifos': 2,
+    'fs.protected_regular': 2,
+    'fs.protected_hardlinks': 1,
+    'fs.protected_symlinks': 1,
+    'vm.panic_on_oom': 0,
+  },
+  mask: {
+    'systemd-sysusers.service': 'accounts are composed into the image',
+    'systemd-hwdb-update.service': 'the hardware database is not in the image',
+    'systemd-random-seed.service': '/var is memory; the kernel seeds itself',
+    'systemd-pcrlock-file-system.service': 'there is no TPM',
+    'systemd-firstboot.service': 'there is nobody to ask',
+    'systemd-machine-id-commit.service': 'the initrd keeps the machine id on /data',
+    'systemd-update-done.service': '/etc and /var are made anew at each boot',
+    'ldconfig.service': 'every library is in a folder that the loader knows by itself',
+    'systemd-journal-catalog-update.service': 'the catalogue is not in the image',
+    'systemd-network-generator.service': 'the kernel command line configures no network',
+    'getty@tty1.service': 'there is no screen; the serial console has a getty of its own',
+    'systemd-journald-audit.socket': 'the audit stream would only repeat what services log',
+    'systemd-tpm2-setup.service': 'there is no TPM',
+    'systemd-tpm2-setup-early.service': 'there is no TPM',
+    'systemd-pcrmachine.service': 'there is no TPM',
+    'systemd-boot-update.service': 'U-Boot boots this device',
+    'systemd-bless-boot.service': 'RAUC and U-Boot count boots',
+  },
+}
