@@ -1,0 +1,76 @@
+import { createHash } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { chmod } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { constants, createZstdCompress } from 'node:zlib'
+import { codeIdentity } from '../step/code-identity.ts'
+import type { StepRunner } from '../step/step.ts'
+import { contentSha256 } from '../tree/read-content.ts'
+import { contentSize, sortedPaths, type Tree } from '../tree/tree.ts'
+import { writeCpio } from './cpio.ts'
+
+export interface Initrd {
+  readonly path: string
+  /** Of the step that made it. */
+  readonly id: string
+}
+
+/**
+ * The tree as a zstd-compressed cpio archive. Level 19 with a window of 8 MiB: the kernel's decompressor refuses
+ * windows above that (`ZSTD_WINDOWSIZE_MAX` in lib/decompress_unzstd.c).
+ */
+export async function buildInitrd(
+  options: { tree: Tree; sourceDateEpoch: number; level?: number },
+  { steps }: { steps: StepRunner },
+): Promise<Initrd> {
+  const { tree, sourceDateEpoch, level = 19 } = options
+  const result = await steps.run({
+    name: 'initrd',
+    code: codeIdentity(import.meta.url),
+    // The compressor is part of Node: another version may give other bytes.
+    inputs: { tree: treeIdentity(tree), sourceDateEpoch, level, zstd: process.versions['zstd'] },
+    async run({ outDir, signal, task }) {
+      const total = sortedPaths(tree).length
+      let done = 0
+      const counted = async function* () {
+        for await (const chunk of writeCpio(tree, { mtime: sourceDateEpoch })) {
+          yield chunk
+          if (++done % 64 === 0) task.progress(Math.min(done, total), total, 'items')
+        }
+      }
+      const target = join(outDir, 'initrd')
+      const compressor = createZstdCompress({
+        params: {
+          [constants.ZSTD_c_compressionLevel]: level,
+          [constants.ZSTD_c_windowLog]: 23,
+          [constants.ZSTD_c_checksumFlag]: 1,
+        },
+      })
+      await pipeline(Readable.from(counted()), compressor, createWriteStream(target, { flags: 'wx' }), {
+        signal,
+      })
+      await chmod(target, 0o644)
+    },
+  })
+  return { path: join(result.dir, 'initrd'), id: result.id }
+}
+
+/** Everything of a tree that reaches the archive, as one hash. */
+export function treeIdentity(tree: Tree): string {
+  const hash = createHash('sha256')
+  for (const path of sortedPaths(tree)) {
+    const { origin: _origin, ...node } = tree.get(path)!
+    const body =
+      node.type === 'file'
+        ? { ...node, content: [contentSha256(node.content), contentSize(node.content)] }
+        : node
+    const xattrs = Object.entries(node.xattrs ?? {}).map(([name, value]) => [
+      name,
+      Buffer.from(value).toString('hex'),
+    ])
+    hash.update(JSON.stringify([path, { ...body, xattrs }]))
+  }
+  return hash.digest('hex')
+}

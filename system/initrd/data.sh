@@ -1,0 +1,58 @@
+#!/bin/sh
+# Mounts /data for the system and gives the system its machine id.
+set -eu
+. /usr/lib/atomixos/initrd.sh
+
+device=$PARTITION_LINKS/data
+target=/sysroot$DATA_MOUNT_POINT
+identity=$target/identity
+
+mount_data() { mount -t f2fs -o noatime,X-mount.mkdir "$device" "$target" 2>/run/atomixos/data-failure; }
+
+unavailable() {
+  read -r reason </run/atomixos/data-failure || reason='unknown reason'
+  complain "/data is not available: $reason"
+  complain "booting without it: no configuration, no users, no containers. What is on it was left as it is."
+  echo "$reason" >"$DATA_UNAVAILABLE_MARKER"
+  # Nothing may take an empty folder for an empty /data and start anew in it.
+  mount -t tmpfs -o ro,nosuid,nodev,noexec,mode=0555,X-mount.mkdir data-unavailable "$target"
+}
+
+# f2fs replays its own log when it is mounted; a check is needed only when that fails.
+if mount_data; then
+  available=yes
+elif [ "$(udevadm info --query=property --property=ID_FS_TYPE --value --name="$device")" = f2fs ]; then
+  complain "/data cannot be mounted, repairing it: $(cat /run/atomixos/data-failure)"
+  fsck.f2fs -f -y "$device" >/dev/kmsg 2>&1 || complain "fsck.f2fs could not repair all of it"
+  if mount_data; then available=yes; else available=no; fi
+else
+  # The partition was formatted before it was entered into the table, so it once was f2fs. It is not ours to make again.
+  echo "it holds no f2fs file system" >/run/atomixos/data-failure
+  available=no
+fi
+
+id=
+if [ "$available" = yes ]; then
+  if [ -s "$identity/machine-id" ]; then read -r id <"$identity/machine-id" || true; fi
+  case $id in
+  *[!0-9a-f]*) id= ;;
+  esac
+  if [ ${#id} != 32 ]; then
+    # Waits until the kernel's random numbers are good: a board that was just flashed has little to draw from.
+    read -r _ </dev/random || true
+    id=$(systemd-id128 new)
+    mkdir -p "$identity"
+    echo "$id" >"$identity/machine-id.new"
+    sync "$identity/machine-id.new"
+    mv "$identity/machine-id.new" "$identity/machine-id"
+    sync "$identity" "$target"
+    say "made the machine id $id"
+  fi
+else
+  unavailable
+  # For this boot only.
+  id=$(systemd-id128 new)
+fi
+# Present before systemd starts for the second time, so that it never takes this for a first boot of its own kind,
+# which would enable units by preset.
+echo "$id" >/sysroot/etc/machine-id

@@ -1,0 +1,65 @@
+import type { Module } from '@atomixos/image/definition/words.ts'
+
+const units = '/usr/lib/systemd/system'
+
+/** udev with the rules that disks need, and the drivers of everything a root can be on. */
+export const devices: Module = {
+  name: 'initrd-devices',
+  packages: ['udev', 'kmod'],
+  keep: {
+    '/usr/bin/udevadm': 'the device manager',
+    '/usr/lib/systemd/systemd-udevd': 'the name it is started by',
+    '/usr/lib/udev/rules.d/{60-block,60-persistent-storage,80-drivers,99-systemd}.rules':
+      'load drivers; name disks by what is on them; tell systemd of them',
+    '/usr/bin/kmod': 'the kernel asks for file systems and device mapper targets through modprobe',
+    '/usr/sbin/modprobe': 'its name for the kernel',
+    '/usr/lib/systemd/systemd-modules-load': 'loads the list below',
+    [`${units}/systemd-udevd{,-control,-kernel}.{service,socket}`]: 'the device manager',
+    [`${units}/systemd-udev-trigger.service`]: 'finds what was there before udev',
+    [`${units}/systemd-modules-load.service`]: 'loads the list below',
+    [`${units}/modprobe@.service`]: 'units of packages ask for single modules with it',
+    [`${units}/sysinit.target.wants/{systemd-modules-load,systemd-udevd,systemd-udev-trigger}.service`]:
+      'starts them',
+    [`${units}/sockets.target.wants/systemd-udevd-{control,kernel}.socket`]: 'starts them',
+  },
+  kernelModules: [
+    // The system disk and its supplies on the RK3328: controller, PHY, PMIC regulators.
+    'dw_mmc-rockchip',
+    'rk808-regulator',
+    'fixed',
+    'gpio-regulator',
+    'phy-rockchip-emmc',
+    'mmc_block',
+    // The system disk on QEMU's virt machine.
+    'virtio_blk',
+    'virtio_pci',
+    'virtio_rng',
+    // systemd reads the hypervisor's credentials through it before udev runs.
+    'qemu_fw_cfg',
+  ],
+  loadKernelModules: [
+    'dm_mod',
+    'dm_verity',
+    'squashfs',
+    'overlay',
+    'loop',
+    'f2fs',
+    // f2fs looks for this one by name when it mounts; without it the mount still works, with a warning.
+    'crc32c_generic',
+    // dm-verity takes the fastest SHA-256 that is loaded when it starts. Every CPU we boot on has the extension.
+    'sha2-ce',
+    // The device must exist when systemd looks for it, right after the initrd.
+    'dw_wdt',
+    'i6300esb',
+  ],
+  files: {
+    '/usr/lib/udev/rules.d/59-atomixos-disk.rules': {
+      body: [
+        '# The system disk is soldered on. An SD card may hold a copy of the same image, with the same partition ids,',
+        '# and must not be taken for it: no link below /dev/disk leads to a card.',
+        'SUBSYSTEM=="block", KERNEL=="mmcblk*", ATTRS{type}=="SD", ENV{UDEV_DISABLE_PERSISTENT_STORAGE_RULES_FLAG}="1"',
+        '',
+      ].join('\n'),
+    },
+  },
+}

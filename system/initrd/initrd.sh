@@ -1,0 +1,20 @@
+# Shared by the scripts of the initrd. /bin/sh is dash. Everything said goes to the kernel's log; what is said with
+# `complain` is an error there and reaches the console even when the boot is quiet.
+
+say() { echo "<6>atomixos: $*" >/dev/kmsg; }
+complain() { echo "<3>atomixos: $*" >/dev/kmsg; }
+fail() {
+  complain "$*"
+  echo "$*" >/run/atomixos/failure
+  exit 1
+}
+
+# Value of a kernel argument, empty when it is not given. The last one wins, as everywhere.
+argument() {
+  found=
+  read -r line </proc/cmdline
+  for word in $line; do
+    case $word in "$1="*) found=${word#"$1="} ;; esac
+  done
+  echo "$found"
+}
