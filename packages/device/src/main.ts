@@ -31,7 +31,12 @@ async function main(args: readonly string[]): Promise<number> {
   return 0
 }
 
-process.exitCode = await main(process.argv.slice(2)).catch((error: Error) => {
-  process.stderr.write(`atomixctl: ${error.message}\n`)
-  return 1
-})
+// No top-level await: the bundle is CommonJS.
+main(process.argv.slice(2))
+  .catch((error: Error) => {
+    process.stderr.write(`atomixctl: ${error.message}\n`)
+    return 1
+  })
+  .then((exitCode) => {
+    process.exitCode = exitCode
+  })
