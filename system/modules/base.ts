@@ -70,6 +70,7 @@ export const base: Module = {
     '/etc/issue.net': { replaces: 'base-files', body: 'AtomixOS\n' },
     '/etc/hostname': { body: 'atomixos\n' },
     '/etc/hosts': { body: '127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n' },
+    '/etc/environment': { body: 'LANG=C.UTF-8\n' },
     '/etc/locale.conf': { body: 'LANG=C.UTF-8\n' },
     '/etc/shells': { body: '/bin/sh\n/bin/bash\n/usr/bin/bash\n/bin/zsh\n/usr/bin/zsh\n' },
     '/etc/nsswitch.conf': {

@@ -68,6 +68,13 @@ export const trim: Module = {
     '/etc/apparmor.d/**': 'no AppArmor profile is loaded',
     '/etc/ufw/**': 'nftables is the firewall',
     '/etc/sv/**': 'systemd is the init system',
+    '/etc/modules-load.d/modules.conf': 'kernel modules to load are declared',
+    '/etc/rmt': 'there are no tape drives',
+    '/usr/bin/{c_rehash,routel}': 'scripts for interpreters that are not here',
+    '/usr/lib/ssl/misc/**': 'scripts for interpreters that are not here',
+    '/usr/sbin/{pam-auth-update,pam_getenv,update-passwd}': installTime,
+    '/usr/share/openvpn/**': 'scripts for interpreters that are not here',
+    '/usr/lib/aarch64-linux-gnu/zsh/5.9/zsh/db/**': 'needs a library that is not here',
     '/usr/lib/udev/hwdb.d/**':
       'names of hardware for people; the drivers and rules that are here do not ask it',
   },

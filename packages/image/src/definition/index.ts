@@ -1,5 +1,6 @@
 export * from '../tree/compose.ts'
 export type { LeftOut, PackageTree } from '../tree/merge-packages.ts'
+export { checkTree } from './check/index.ts'
 export * from './evaluate.ts'
 export * from './problems.ts'
 export * from './request.ts'
