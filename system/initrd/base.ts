@@ -45,6 +45,7 @@ export const base: Module = {
     '/sbin': 'usr/sbin',
     '/lib': 'usr/lib',
     '/init': 'usr/lib/systemd/systemd',
+    '/var/run': '/run',
     '/etc/os-release': '../usr/lib/os-release',
   },
   directories: {

@@ -36,6 +36,8 @@ export const devices: Module = {
     'virtio_rng',
     // systemd reads the hypervisor's credentials through it before udev runs.
     'qemu_fw_cfg',
+    // systemd loads it first of all and complains when it is missing.
+    'autofs4',
   ],
   loadKernelModules: [
     'dm_mod',
@@ -44,8 +46,8 @@ export const devices: Module = {
     'overlay',
     'loop',
     'f2fs',
-    // f2fs looks for this one by name when it mounts; without it the mount still works, with a warning.
-    'crc32c_generic',
+    // f2fs asks the crypto layer for it by an alias that none of its dependencies name.
+    'crc32_generic',
     // dm-verity takes the fastest SHA-256 that is loaded when it starts. Every CPU we boot on has the extension.
     'sha2-ce',
     // The device must exist when systemd looks for it, right after the initrd.

@@ -43,12 +43,14 @@ has_partition rootfs-b || fresh=yes
 # repart formats first and writes the table last, so that a power cut leaves either the old table or all of the new
 # one, with a finished file system. It never formats what the table holds already.
 # --discard=no: discarding would include the gap before the first partition, where U-Boot is.
-systemd-repart --dry-run=no --empty=refuse --discard=no --seed=random "/dev/$name" >/dev/null ||
+# --definitions: of its own accord it would read those of the root that is mounted by now.
+systemd-repart --dry-run=no --empty=refuse --discard=no --seed=random \
+  --definitions=/usr/lib/repart.d "/dev/$name" >/dev/null ||
   fail "the partitions of $name could not be made"
 
-udevadm trigger --action=change --subsystem-match=block
-for label in $PARTITION_LABELS; do
-  has_partition "$label" || fail "$name has no partition $label"
-  udevadm wait --timeout=60 "$PARTITION_LINKS/$label" || fail "$PARTITION_LINKS/$label did not appear"
-done
+udevadm trigger --action=change --parent-match="$disk"
+links=
+for label in $PARTITION_LABELS; do links="$links $PARTITION_LINKS/$label"; done
+# Not quoted: several words.
+udevadm wait --timeout=60 $links || fail "$name lacks a partition: not all of$links appeared"
 if [ "$fresh" = yes ]; then echo "slot B was missing on $name" >"$FRESH_FLASH_MARKER"; fi

@@ -21,7 +21,8 @@ export function repartDefinitions(partitions: readonly PartitionLayout[]): Repar
       // front of the first partition, where U-Boot is.
       `SizeMinBytes=${partition.sizeBytes ?? dataBytesMin}`,
       ...(partition.sizeBytes === undefined ? [] : [`SizeMaxBytes=${partition.sizeBytes}`]),
-      ...(partition.label === 'data' ? ['Format=f2fs'] : []),
+      // Without it repart marks the slots as ones to be grown when they are mounted; /data has no such mark.
+      ...(partition.label === 'data' ? ['Format=f2fs'] : ['GrowFileSystem=no']),
       '',
     ].join('\n'),
   }))
