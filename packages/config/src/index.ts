@@ -1,2 +1,3 @@
+export * from './boot-environment.ts'
 export * from './disk.ts'
 export * from './slots.ts'
