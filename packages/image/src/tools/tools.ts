@@ -9,6 +9,19 @@ export interface ToolTree {
   /** Where it is unpacked on the host. */
   readonly dir: string
   run(spec: ToolRun): Promise<ToolResult>
+  /** For programs that need the host's files and network, such as QEMU: how to start them on the host itself. */
+  unconfined(): ProgramArguments
+}
+
+/**
+ * A program of a tree started on the host by the tree's own loader and libraries, whatever C library the host
+ * has: `[...loader, join(tree.dir, 'usr/bin/qemu-img'), ...arguments]`. What that program starts in turn must be
+ * started in the same way.
+ */
+export interface ProgramArguments {
+  readonly loader: readonly [string, ...string[]]
+  /** To be added to the program's environment: where it finds its plug-ins in the tree. */
+  readonly env: Readonly<Record<string, string>>
 }
 
 export interface ToolRun {

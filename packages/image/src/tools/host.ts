@@ -1,0 +1,31 @@
+import { UserError } from '../errors.ts'
+
+/** What differs between the architectures a build can run on. */
+export interface HostArchitecture {
+  /** Debian's name. */
+  readonly debian: 'amd64' | 'arm64'
+  readonly libraryDir: string
+  /** The program interpreter's file name in `libraryDir`. */
+  readonly loader: string
+}
+
+const architectures: Readonly<Record<string, HostArchitecture>> = {
+  x64: { debian: 'amd64', libraryDir: 'usr/lib/x86_64-linux-gnu', loader: 'ld-linux-x86-64.so.2' },
+  arm64: { debian: 'arm64', libraryDir: 'usr/lib/aarch64-linux-gnu', loader: 'ld-linux-aarch64.so.1' },
+}
+
+export function hostArchitecture(arch: string = process.arch): HostArchitecture {
+  const found = Object.hasOwn(architectures, arch) ? architectures[arch] : undefined
+  if (found === undefined) {
+    throw new UserError(`AtomixOS cannot be built on ${arch}: there are no tools for it`, {
+      hint: 'build on an x86-64 or 64-bit ARM machine',
+    })
+  }
+  return found
+}
+
+export function architectureNamed(debian: string): HostArchitecture {
+  const found = Object.values(architectures).find((architecture) => architecture.debian === debian)
+  if (found === undefined) throw new UserError(`no tools can be run for the architecture ${debian}`)
+  return found
+}
