@@ -17,10 +17,10 @@ export interface Credential {
 export function agentCredentials(lanes: number): Credential[] {
   return [
     { name: `systemd.extra-unit.${unitName}`, content: unit },
-    // Nothing wants an injected unit; a mount of fstab.extra does, and gives the agent its scratch space.
+    // Nothing wants an injected unit, but a mount of fstab.extra can: an empty one, which starts after the unit.
     {
       name: 'fstab.extra',
-      content: `tmpfs /run/vm-agent tmpfs mode=0700,nofail,x-systemd.wants=${unitName} 0 0\n`,
+      content: `tmpfs /run/vm-agent.mount tmpfs size=4k,mode=0700,nofail,x-systemd.wants=${unitName} 0 0\n`,
     },
     { name: 'vm.agent', content: agentScript(Array.from({ length: lanes }, (_, index) => laneName(index))) },
   ]
@@ -30,13 +30,14 @@ export function agentCredentials(lanes: number): Credential[] {
 const unit = `[Unit]
 Description=Shell of the virtual machine's driver
 DefaultDependencies=no
-RequiresMountsFor=/run/vm-agent
 IgnoreOnIsolate=yes
 StartLimitIntervalSec=0
 
 [Service]
 ExecStart=/bin/sh /run/credentials/@system/vm.agent
 Environment=HOME=/root LC_ALL=C.UTF-8 TERM=dumb SYSTEMD_COLORS=0 SYSTEMD_PAGER=
+RuntimeDirectory=vm-agent
+RuntimeDirectoryMode=0700
 StandardInput=null
 StandardOutput=null
 StandardError=journal
