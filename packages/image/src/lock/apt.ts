@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { UserError } from '../errors.ts'
 import { ProgramFailed } from '../tools/process.ts'
 import type { ToolTree } from '../tools/tools.ts'
-import { parsePrintedUris, parseStanzas, toLockedPackage } from './apt-output.ts'
+import { type PrintedUri, parsePrintedUris, parseStanzas, toLockedPackage } from './apt-output.ts'
 import { suites } from './indices.ts'
 import type { LockedPackage, LockedSource } from './lock.ts'
 
@@ -62,43 +62,71 @@ export class Apt {
   }
 
   /**
-   * The packages that installing `requested` on an empty system brings, sorted by name. With `installed`, what of
-   * them is still needed stays at its version, and only what is missing is added.
+   * The packages that installing `requested` brings, sorted by name. Those of `kept` stay at their version unless
+   * something requested cannot live with it, and go when nothing needs them any more.
    */
-  async solve(target: string, requested: readonly string[]): Promise<LockedPackage[]> {
-    const args = ['install', '-qq', '--yes', '--print-uris', ...requested]
-    let printed: string
+  async solve(
+    target: string,
+    requested: readonly string[],
+    kept: readonly KeptPackage[] = [],
+  ): Promise<LockedPackage[]> {
+    await this.#install(requested, kept)
+    const install = ['install', '-qq', '--yes', '--no-upgrade', ...requested]
+    const removed = new Set<string>()
+    let uris: PrintedUri[]
     try {
-      printed = (await this.#run('apt-get', args, `resolve target ${target}`)).stdout
+      uris = parsePrintedUris(
+        (await this.#run('apt-get', [...install, '--print-uris'], `resolve target ${target}`)).stdout,
+        mirrorPath,
+      )
+      if (kept.length > 0) {
+        const simulated = await this.#run('apt-get', [...install, '--simulate'], `resolve target ${target}`)
+        for (const [, name] of simulated.stdout.matchAll(/^Remv (\S+)/gm)) removed.add(name!)
+      }
     } catch (error) {
       if (!(error instanceof ProgramFailed)) throw error
-      throw new UserError(
-        `the packages of target ${target} cannot be installed together on ${this.#architecture}:\n${error.stderr.trim()}\n${error.stdout.trim()}`,
-        {
-          hint: 'change the package names in the definition; see the lines above for what apt misses',
-          cause: error,
-        },
-      )
+      throw unsolvable(target, this.#architecture, error)
     }
-    const uris = parsePrintedUris(printed, mirrorPath)
-    if (uris.length === 0) throw new UserError(`target ${target} resolves to no package at all`)
-    const names = uris.map(({ path }) => {
-      const [name, version] = path.slice(path.lastIndexOf('/') + 1).split('_')
-      return { name: name!, version: version!, path }
+    const records = await this.#records(uris.map(({ path }) => packageNameOf(path)))
+    const fresh = uris.map((uri) => {
+      const record = records.get(uri.path)
+      if (record === undefined) throw new Error(`no index record for ${uri.path}`)
+      return toLockedPackage(uri, record)
     })
-    const shown = await this.#run(
-      'apt-cache',
-      ['show', '--all-versions', ...new Set(names.map(({ name }) => name))],
-      `read the index records of target ${target}`,
+    const replaced = new Set(fresh.map(({ name }) => name))
+    const stay = kept
+      .map(({ locked }) => locked)
+      .filter(({ name }) => !replaced.has(name) && !removed.has(name))
+    return [...stay, ...fresh].sort((a, b) => (a.name < b.name ? -1 : 1))
+  }
+
+  /** Records of the signed indices by pool path, all versions there are of these packages. */
+  async records(names: readonly string[]): Promise<Map<string, ReadonlyMap<string, string>>> {
+    await this.#install([], [])
+    return this.#records(names)
+  }
+
+  async #records(names: readonly string[]): Promise<Map<string, ReadonlyMap<string, string>>> {
+    if (names.length === 0) return new Map()
+    // A name that is in no index any more is no failure here.
+    const arguments_ = ['show', '--all-versions', '--quiet=1', ...new Set(names)]
+    const shown = await this.#run('apt-cache', arguments_, 'read the package indices').catch(
+      (error: unknown) => {
+        if (error instanceof ProgramFailed && error.exitCodeOfProgram === 100) return error
+        throw error
+      },
     )
-    const stanzas = new Map(parseStanzas(shown.stdout).map((stanza) => [stanza.get('filename'), stanza]))
-    return uris
-      .map((uri) => {
-        const stanza = stanzas.get(uri.path)
-        if (stanza === undefined) throw new Error(`no index record for ${uri.path}`)
-        return toLockedPackage(uri, stanza)
-      })
-      .sort((a, b) => (a.name < b.name ? -1 : 1))
+    return new Map(parseStanzas(shown.stdout).map((fields) => [fields.get('filename') ?? '', fields]))
+  }
+
+  /** Makes apt believe that `kept` is installed, and all but `requested` only because something needed it. */
+  async #install(requested: readonly string[], kept: readonly KeptPackage[]): Promise<void> {
+    const automatic = kept.filter(({ locked }) => !requested.includes(locked.name))
+    const states = automatic.map(
+      ({ locked }) => `Package: ${locked.name}\nArchitecture: ${this.#architecture}\nAuto-Installed: 1\n\n`,
+    )
+    await writeFile(join(this.#rootDir, 'var/lib/dpkg/status'), kept.map(statusRecord).join(''))
+    await writeFile(join(this.#rootDir, 'var/lib/apt/extended_states'), states.join(''))
   }
 
   /** The newest version of a source package, by its files. The .dsc is left out: mirrors may lack it. */
@@ -153,6 +181,37 @@ export class Apt {
   }
 }
 
+/** A package of the lock with its control fields, names in lower case. */
+export interface KeptPackage {
+  readonly locked: LockedPackage
+  readonly control: ReadonlyMap<string, string>
+}
+
+/** What apt looks at when it decides; Essential and the like would keep packages that nothing asks for. */
+const solverFields = [
+  ...['package', 'version', 'architecture', 'multi-arch', 'source', 'pre-depends', 'depends'],
+  ...['conflicts', 'breaks', 'replaces', 'provides', 'enhances'],
+]
+
+function statusRecord({ control }: KeptPackage): string {
+  const lines = solverFields
+    .filter((field) => control.has(field))
+    .map((field) => `${field}: ${control.get(field)!.replaceAll('\n', ' ')}`)
+  return `${lines.join('\n')}\nStatus: install ok installed\nMaintainer: none\nDescription: kept\n\n`
+}
+
+function packageNameOf(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1).split('_')[0]!
+}
+
+function unsolvable(target: string, architecture: string, error: ProgramFailed): UserError {
+  const output = `${error.stderr.trim()}\n${error.stdout.trim()}`.trim()
+  return new UserError(
+    `the packages of target ${target} cannot be installed together on ${architecture}:\n${output}`,
+    { hint: 'change the package names in the definition; the lines above say what apt misses', cause: error },
+  )
+}
+
 export interface AptOptions {
   readonly tools: ToolTree
   /** A local copy of the indices, laid out as a mirror: `debian/dists/...`. */
@@ -169,6 +228,11 @@ function configuration(architecture: string): string {
     'APT::Architecture': architecture,
     'APT::Architectures': architecture,
     'APT::Get::AutomaticRemove': 'true',
+    // Nothing is kept but for a dependency: kernels and essential packages are no exception here.
+    'APT::AutoRemove::RecommendsImportant': 'false',
+    'APT::AutoRemove::SuggestsImportant': 'false',
+    'APT::Protect-Kernels': 'false',
+    'pkgCacheGen::Essential': 'none',
     'APT::Install-Recommends': 'false',
     'APT::Install-Suggests': 'false',
     // The sandbox has one user only.

@@ -1,32 +1,42 @@
 import type { Lock } from './lock.ts'
-import type { LockRequests } from './requests.ts'
+import type { LockDefinition } from './requests.ts'
 
-/** A target whose locked packages answer another question than the one the definition asks now. */
+/** A part of the lock that answers another question than the one the definition asks now. */
 export interface LockProblem {
+  /** Name of a target, or `sources`, or `npm`. */
   readonly target: string
   readonly added: readonly string[]
   readonly removed: readonly string[]
 }
 
-/** What is stale in a lock; empty when it matches. Sorted by target. */
-export function lockProblems(lock: Lock, requests: LockRequests): LockProblem[] {
-  const problems: LockProblem[] = []
-  for (const [target, request] of Object.entries(requests).sort(([a], [b]) => (a < b ? -1 : 1))) {
+/** What is stale in a lock; empty when it matches. Targets first, by name. */
+export function lockProblems(lock: Lock, definition: LockDefinition): LockProblem[] {
+  const names = [...new Set([...Object.keys(definition.targets), ...Object.keys(lock.targets)])].sort()
+  const problems = names.map((target) => {
+    const request = definition.targets[target]
     const locked = lock.targets[target]
-    const before = new Set(locked?.architecture === request.architecture ? locked.requested : [])
-    const now = new Set(request.packages)
-    const added = [...now].filter((name) => !before.has(name)).sort()
-    const removed = [...before].filter((name) => !now.has(name)).sort()
-    if (added.length > 0 || removed.length > 0) problems.push({ target, added, removed })
-  }
-  return problems
+    // For another architecture everything has to be asked for anew.
+    const comparable = request === undefined || locked?.architecture === request.architecture
+    return difference(target, comparable ? (locked?.requested ?? []) : [], request?.packages ?? [])
+  })
+  problems.push(difference('sources', Object.keys(lock.sources), definition.sources))
+  const npm = (packages: Lock['npm']) =>
+    packages.map(({ name, version, integrity }) => `${name}@${version} ${integrity}`)
+  problems.push(difference('npm', npm(lock.npm), npm(definition.npm)))
+  return problems.filter(({ added, removed }) => added.length > 0 || removed.length > 0)
 }
 
-/** `atomixos.lock.json no longer matches the definition of target rootfs (added: podman; removed: nano)`. */
-export function describeLockProblem(problem: LockProblem): string {
-  const parts = [
-    problem.added.length > 0 ? `added: ${problem.added.join(', ')}` : '',
-    problem.removed.length > 0 ? `removed: ${problem.removed.join(', ')}` : '',
-  ].filter((part) => part !== '')
-  return `atomixos.lock.json no longer matches the definition of target ${problem.target} (${parts.join('; ')})`
+function difference(target: string, before: readonly string[], now: readonly string[]): LockProblem {
+  return {
+    target,
+    added: now.filter((name) => !before.includes(name)).sort(),
+    removed: before.filter((name) => !now.includes(name)).sort(),
+  }
+}
+
+/** `rootfs (added: podman; removed: nano)`: for the line that says what no longer matches. */
+export function describeLockProblem({ target, added, removed }: LockProblem): string {
+  const list = (title: string, names: readonly string[]) =>
+    names.length === 0 ? [] : [`${title}: ${names.map((name) => name.split(' ')[0]).join(', ')}`]
+  return `${target} (${[...list('added', added), ...list('removed', removed)].join('; ')})`
 }

@@ -1,4 +1,7 @@
+import { hostArchitecture } from '../tools/host.ts'
 import { toolTargets } from '../tools/targets.ts'
+import type { LockedNpmPackage } from './lock.ts'
+import { readNpmPackages } from './npm-packages.ts'
 
 /** What a target of the lock is resolved for. */
 export interface TargetRequest {
@@ -7,25 +10,32 @@ export interface TargetRequest {
   readonly packages: readonly string[]
 }
 
-export type LockRequests = Readonly<Record<string, TargetRequest>>
-
-/** Source packages that we build ourselves. */
-export const lockedSources: readonly string[] = ['u-boot']
+/** All that a lock answers: the other half of the comparison that finds a stale one. */
+export interface LockDefinition {
+  readonly targets: Readonly<Record<string, TargetRequest>>
+  /** Source packages that we build ourselves. */
+  readonly sources: readonly string[]
+  readonly npm: readonly LockedNpmPackage[]
+}
 
 /**
- * All targets of the lock: the device's trees as the definition asks for them (target name to package names), the
- * tools, and the binary part of the boot chain that Debian builds.
+ * What the lock must hold: the packages of the device's trees (target name to package names), the tools, the boot
+ * chain's parts, and the device's runtime as `package-lock.json` of the checkout pins it.
  */
-export function lockRequests(
-  deviceTrees: Readonly<Record<string, readonly string[]>>,
-  toolsArchitecture: string,
-): LockRequests {
-  const requests: Record<string, TargetRequest> = {}
-  for (const [name, packages] of Object.entries(deviceTrees)) requests[name] = request('arm64', packages)
-  requests.firmware = request('arm64', ['arm-trusted-firmware'])
+export async function lockDefinition(options: {
+  readonly rootDir: string
+  readonly deviceTrees: Readonly<Record<string, readonly string[]>>
+  /** Debian's name of the architecture that builds; default: this machine's. */
+  readonly toolsArchitecture?: string
+}): Promise<LockDefinition> {
+  const toolsArchitecture = options.toolsArchitecture ?? hostArchitecture().debian
+  const targets: Record<string, TargetRequest> = {}
+  for (const [name, packages] of Object.entries(options.deviceTrees))
+    targets[name] = request('arm64', packages)
+  targets.firmware = request('arm64', ['arm-trusted-firmware'])
   for (const [name, packages] of Object.entries(toolTargets))
-    requests[name] = request(toolsArchitecture, packages)
-  return requests
+    targets[name] = request(toolsArchitecture, packages)
+  return { targets, sources: ['u-boot'], npm: await readNpmPackages(options.rootDir) }
 }
 
 function request(architecture: string, packages: readonly string[]): TargetRequest {

@@ -1,17 +1,23 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { LockedFileGone } from '../fetch/fetcher.ts'
 import type { Mirrors } from '../fetch/mirrors.ts'
 import type { Reporter } from '../reporter.ts'
 import type { ToolTree } from '../tools/tools.ts'
-import { Apt } from './apt.ts'
+import { Apt, type KeptPackage } from './apt.ts'
+import { parseStanzas } from './apt-output.ts'
 import { fetchIndices } from './indices.ts'
-import type { Lock, LockedNpmPackage, LockedSource, LockedTarget } from './lock.ts'
-import type { LockRequests } from './requests.ts'
+import type { Lock, LockedPackage, LockedSource, LockedTarget } from './lock.ts'
+import type { LockDefinition } from './requests.ts'
 
 export interface ResolveOptions {
-  readonly requests: LockRequests
-  readonly sources: readonly string[]
-  readonly npm: readonly LockedNpmPackage[]
+  readonly definition: LockDefinition
+  /** The lock whose versions stay where they can; undefined: take the newest of everything. */
+  readonly previous: Lock | undefined
+  /** Targets and sources to be asked for again; the others are taken over from `previous` as they are. */
+  readonly stale: ReadonlySet<string>
+  /** The control file of a locked package. Throws LockedFileGone when it cannot be had any more. */
+  readonly readControl: (target: string, locked: LockedPackage) => Promise<string>
   /** A tree of the target `tools-lock`. */
   readonly tools: ToolTree
   readonly mirrors: Mirrors
@@ -22,42 +28,45 @@ export interface ResolveOptions {
 
 /** Asks the mirror for its signed indices and apt for the packages. Throws UserError. */
 export async function resolveLock(options: ResolveOptions): Promise<Lock> {
+  const { definition, previous, reporter, signal, tools } = options
   const workDir = join(options.cacheDir, 'lock')
   const mirrorDir = join(workDir, 'mirror')
   await rm(mirrorDir, { recursive: true, force: true })
   await mkdir(mirrorDir, { recursive: true })
-  const architectures = [
-    ...new Set(Object.values(options.requests).map(({ architecture }) => architecture)),
-  ].sort()
+  const requests = Object.entries(definition.targets).sort(([a], [b]) => (a < b ? -1 : 1))
+  const taken = (name: string) => (options.stale.has(name) ? undefined : previous?.targets[name])
+  const asked = requests.filter(([name]) => taken(name) === undefined)
+  // Sources are found in any architecture's indices.
+  const wanted = asked.length > 0 ? asked : requests
+  const architectures = [...new Set(wanted.map(([, { architecture }]) => architecture))].sort()
   const indices = await fetchIndices({
     mirrors: options.mirrors,
     mirrorDir,
     indexDir: join(workDir, 'indices'),
     architectures,
-    reporter: options.reporter,
-    signal: options.signal,
+    reporter,
+    signal,
   })
-  const task = options.reporter.task('resolve packages')
+  const task = reporter.task('resolve packages')
   try {
     const targets: Record<string, LockedTarget> = {}
     const sources: Record<string, LockedSource> = {}
     let done = 0
     for (const architecture of architectures) {
-      const apt = await Apt.open({
-        tools: options.tools,
-        mirrorDir,
-        workDir,
-        architecture,
-        signal: options.signal,
-      })
-      for (const [name, request] of Object.entries(options.requests)) {
+      const apt = await Apt.open({ tools, mirrorDir, workDir, architecture, signal })
+      for (const [name, request] of asked) {
         if (request.architecture !== architecture) continue
-        const packages = await apt.solve(name, request.packages)
-        targets[name] = { architecture, requested: [...request.packages].sort(), packages }
-        task.progress(++done, Object.keys(options.requests).length, 'items')
+        const locked = previous?.targets[name]
+        const kept = locked?.architecture === architecture ? await keep(apt, name, locked, options) : []
+        const packages = await apt.solve(name, request.packages, kept)
+        targets[name] = { architecture, requested: request.packages, packages }
+        task.progress(++done, asked.length, 'items')
       }
       if (architecture === architectures[0]) {
-        for (const name of options.sources) sources[name] = await apt.source(name)
+        for (const name of [...definition.sources].sort()) {
+          const locked = previous?.sources[name]
+          sources[name] = locked !== undefined && !options.stale.has(name) ? locked : await apt.source(name)
+        }
       }
     }
     task.done()
@@ -66,12 +75,36 @@ export async function resolveLock(options: ResolveOptions): Promise<Lock> {
       series: indices.series,
       sourceDateEpoch: indices.sourceDateEpoch,
       archives: indices.archives,
-      targets: Object.fromEntries(Object.entries(targets).sort(([a], [b]) => (a < b ? -1 : 1))),
+      targets: Object.fromEntries(requests.map(([name]) => [name, targets[name] ?? taken(name)!])),
       sources,
-      npm: options.npm,
+      npm: definition.npm,
     }
   } catch (error) {
     task.failed()
     throw error
   }
+}
+
+/** What apt is told to be installed already. A package whose file is gone is left out: apt finds what replaced it. */
+async function keep(
+  apt: Apt,
+  target: string,
+  locked: LockedTarget,
+  options: ResolveOptions,
+): Promise<KeptPackage[]> {
+  const records = await apt.records(locked.packages.map(({ name }) => name))
+  const kept: KeptPackage[] = []
+  for (const entry of locked.packages) {
+    const record = records.get(entry.path)
+    if (record?.get('sha256') === entry.sha256) kept.push({ locked: entry, control: record })
+    else {
+      // Superseded, but perhaps still there.
+      const control = await options.readControl(target, entry).catch((error: unknown) => {
+        if (error instanceof LockedFileGone) return undefined
+        throw error
+      })
+      if (control !== undefined) kept.push({ locked: entry, control: parseStanzas(control)[0]! })
+    }
+  }
+  return kept
 }
