@@ -31,7 +31,7 @@ export const base: Module = {
     [`${libraries}/lib{acl,apparmor,attr,audit,blkid,cap,cap-ng,crypt,crypto,mount,pam,pcre2-8,seccomp,selinux,z,zstd}.so.*`]:
       'systemd and the programs here are linked with them',
     [`${libraries}/libkmod.so.*`]: 'systemd loads kernel modules through it',
-    [`${units}/{basic,sysinit,local-fs,local-fs-pre,paths,slices,sockets,swap,timers}.target`]:
+    [`${units}/{basic,sysinit,local-fs,local-fs-pre,paths,shutdown,slices,sockets,swap,timers}.target`]:
       'the order of an early boot',
     [`${units}/initrd*.{target,service}`]: 'the order of an initrd, up to leaving it',
     '/usr/lib/systemd/system-generators/systemd-fstab-generator':

@@ -7,10 +7,10 @@ device=$PARTITION_LINKS/data
 target=/sysroot$DATA_MOUNT_POINT
 identity=$target/identity
 
-mount_data() { mount -t f2fs -o noatime,X-mount.mkdir "$device" "$target" 2>/run/atomixos/data-failure; }
+# Leaves in $reason why it could not.
+mount_data() { reason=$(mount -t f2fs -o noatime,X-mount.mkdir "$device" "$target" 2>&1); }
 
 unavailable() {
-  read -r reason </run/atomixos/data-failure || reason='unknown reason'
   complain "/data is not available: $reason"
   complain "booting without it: no configuration, no users, no containers. What is on it was left as it is."
   echo "$reason" >"$DATA_UNAVAILABLE_MARKER"
@@ -22,12 +22,12 @@ unavailable() {
 if mount_data; then
   available=yes
 elif [ "$(udevadm info --query=property --property=ID_FS_TYPE --value --name="$device")" = f2fs ]; then
-  complain "/data cannot be mounted, repairing it: $(cat /run/atomixos/data-failure)"
+  complain "/data cannot be mounted, repairing it: $reason"
   fsck.f2fs -f -y "$device" >/dev/kmsg 2>&1 || complain "fsck.f2fs could not repair all of it"
   if mount_data; then available=yes; else available=no; fi
 else
   # The partition was formatted before it was entered into the table, so it once was f2fs. It is not ours to make again.
-  echo "it holds no f2fs file system" >/run/atomixos/data-failure
+  reason='it holds no f2fs file system'
   available=no
 fi
 

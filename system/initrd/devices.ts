@@ -5,7 +5,12 @@ const units = '/usr/lib/systemd/system'
 /** udev with the rules that disks need, and the drivers of everything a root can be on. */
 export const devices: Module = {
   name: 'initrd-devices',
-  packages: ['udev', 'kmod'],
+  packages: ['udev', 'kmod', 'linux-image-arm64'],
+  omitPackages: {
+    'initramfs-tools': 'this is the initrd',
+    'initramfs-tools-core': 'this is the initrd',
+    'linux-base': 'install scripts do not run',
+  },
   keep: {
     '/usr/bin/udevadm': 'the device manager',
     '/usr/lib/systemd/systemd-udevd': 'the name it is started by',

@@ -19,6 +19,7 @@ export const root: Module = {
     '/usr/lib/udev/rules.d/{55-dm,60-persistent-storage-dm,95-dm-notify}.rules': 'the same',
     '/usr/bin/mount': 'systemd mounts with it',
   },
+  unprivileged: { '/usr/bin/mount': 'everything here runs as root' },
   files: {
     // Without this a root that cannot be verified would be noticed only when the wait for its device runs out.
     [`${units}/systemd-veritysetup@root.service.d/emergency.conf`]: {
