@@ -24,7 +24,7 @@ export const network: Module = {
       body: '[Match]\nPath=platform-ff540000.ethernet\n\n[Link]\nName=eth0\n',
     },
     '/usr/lib/systemd/network/20-kernel-names.link': {
-      body: '[Match]\nOriginalName=eth*\n\n[Link]\nNamePolicy=\nMACAddressPolicy=none\n',
+      body: `[Match]\nDriver=${['virtio_net', ...usbDrivers].join(' ')}\n\n[Link]\nNamePolicy=\nMACAddressPolicy=none\n`,
     },
     // An adapter that came before the onboard one was called eth0 by the kernel: it gets the first free name above.
     '/usr/lib/udev/rules.d/76-usb-ethernet.rules': {

@@ -64,6 +64,9 @@ export const systemd: Module = {
     'fs.protected_symlinks': 1,
     'vm.panic_on_oom': 0,
   },
+  leaveOut: {
+    '/usr/lib/systemd/system-generators/systemd-ssh-generator': 'ssh.service serves, and on no other socket',
+  },
   mask: {
     'systemd-sysusers.service': 'accounts are composed into the image',
     'systemd-hwdb-update.service': 'the hardware database is not in the image',
@@ -81,6 +84,16 @@ export const systemd: Module = {
     'systemd-tpm2-setup-early.service': 'there is no TPM',
     'systemd-pcrmachine.service': 'there is no TPM',
     'systemd-boot-update.service': 'U-Boot boots this device',
+    'modprobe@configfs.service': 'built in, or not in the image',
+    'modprobe@drm.service': 'there is no screen',
+    'modprobe@efi_pstore.service': 'there is no EFI',
+    'modprobe@fuse.service': 'built in',
+    'proc-sys-fs-binfmt_misc.automount': 'programs of other machines are not run',
+    'sys-kernel-config.mount': 'nothing configures kernel objects through it',
+    'sys-kernel-debug.mount': 'debugging is for development',
+    'sys-kernel-tracing.mount': 'tracing is for development',
+    'dev-hugepages.mount': 'nothing uses huge pages',
+    'systemd-udev-load-credentials.service': 'udev rules come with the image only',
     'systemd-bless-boot.service': 'RAUC and U-Boot count boots',
   },
 }

@@ -35,7 +35,10 @@ async function checkElf(tree: Tree, path: string, node: FileNode, reader: Conten
   if (elf.interpreter !== undefined && findProgram(tree, elf.interpreter) !== 'executable')
     problems.push({ where: path, message: `its interpreter ${elf.interpreter} is missing (${node.origin})` })
   const own = dirname(path)
+  // A shared object is loaded by a program that may know more folders; its neighbours are among them.
+  const neighbours = elf.interpreter === undefined ? [own] : []
   const folders = [
+    ...neighbours,
     ...elf.runpath.map((folder) => folder.replaceAll(/\$\{?ORIGIN\}?/g, own)),
     ...libraryFolders,
   ]
