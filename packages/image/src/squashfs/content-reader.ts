@@ -1,0 +1,51 @@
+import { closeSync, openSync, readSync } from 'node:fs'
+import { UserError } from '../errors.ts'
+import { type Content, contentSize } from '../tree/tree.ts'
+
+/**
+ * Reads pieces of contents. Reading is synchronous: the store is in the page cache or on a local disk, and the
+ * thread pool is busy compressing. A few files stay open, since neighbours in a tree share a file of the store.
+ */
+export class ContentReader {
+  readonly #open = new Map<string, number>()
+  readonly #openMax = 64
+
+  /** Fills `target` from `offsetBytes` of the content on. */
+  read(content: Content, offsetBytes: number, target: Uint8Array): void {
+    if (offsetBytes + target.byteLength > contentSize(content)) throw new RangeError('read beyond a content')
+    if (content.kind === 'bytes') {
+      target.set(content.bytes.subarray(offsetBytes, offsetBytes + target.byteLength))
+      return
+    }
+    const file = this.#descriptor(content.path)
+    let done = 0
+    while (done < target.byteLength) {
+      const position = content.offsetBytes + offsetBytes + done
+      const count = readSync(file, target, done, target.byteLength - done, position)
+      if (count === 0) {
+        throw new UserError(`${content.path} is shorter than it was when it was unpacked`, {
+          hint: 'remove the folder it is in and build again',
+        })
+      }
+      done += count
+    }
+  }
+
+  close(): void {
+    for (const file of this.#open.values()) closeSync(file)
+    this.#open.clear()
+  }
+
+  #descriptor(path: string): number {
+    let file = this.#open.get(path)
+    if (file !== undefined) return file
+    if (this.#open.size >= this.#openMax) {
+      const [oldestPath, oldest] = this.#open.entries().next().value!
+      closeSync(oldest)
+      this.#open.delete(oldestPath)
+    }
+    file = openSync(path, 'r')
+    this.#open.set(path, file)
+    return file
+  }
+}
