@@ -11,12 +11,14 @@ const poolPath = z
   .refine((path) => !path.split('/').includes('..'), 'must not lead out of the archive')
 const archive = z.enum(['debian', 'debian-security'])
 const file = z.strictObject({ archive, path: poolPath, sizeBytes: z.int().positive(), sha256 })
-const locked = file.extend({
+// In the order in which they are written: reading and writing a lock changes nothing.
+const locked = z.strictObject({
   name: z.string().regex(/^[a-z0-9][a-z0-9.+-]+$/, 'must be a Debian package name'),
   version: z.string().min(1),
   architecture: z.string().min(1),
   source: z.string().min(1),
   sourceVersion: z.string().min(1),
+  ...file.shape,
 })
 
 const schema = z.strictObject({

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { constants } from 'node:os'
 import { UserError } from '../errors.ts'
 
 /** One program run to its end: argument array, environment built from nothing, deadline, signal to stop. */
@@ -100,7 +101,11 @@ export async function runProcess(spec: ProcessSpec): Promise<{ stdout: string; s
     if (timedOut) throw failure(`timed out after ${spec.timeoutMs / 1000} s`)
     if (flooded) throw failure('wrote more output than anyone can use')
     if (code !== 0)
-      throw failure(code === null ? `killed by ${signal}` : `exit code ${code}`, undefined, code ?? undefined)
+      throw failure(
+        signal === null ? describeExit(code!) : `killed by ${signal}`,
+        undefined,
+        code ?? undefined,
+      )
     return collected
   } finally {
     clearTimeout(timer)
@@ -124,6 +129,12 @@ export async function runProcess(spec: ProcessSpec): Promise<{ stdout: string; s
       ...(cause === undefined ? {} : { cause }),
     })
   }
+}
+
+/** Shells and sandboxes report a program that was killed by a signal as 128 plus the signal's number. */
+function describeExit(code: number): string {
+  const name = Object.entries(constants.signals).find(([, number]) => number === code - 128)?.[0]
+  return name === undefined ? `exit code ${code}` : `killed by ${name} (exit code ${code})`
 }
 
 function quoted(word: string): string {

@@ -1,6 +1,6 @@
 import { lstatSync, readdirSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import type { HostArchitecture } from './host.ts'
+import { type HostArchitecture, hostArchitecture } from './host.ts'
 import type { ToolMount } from './tools.ts'
 
 /** What starts a program of the tree on the host itself, whatever C library the host has; its path follows. */
@@ -44,7 +44,7 @@ export function sandboxOptions(options: {
     hostPath,
     guestPath,
   ])
-  const environment = Object.entries({ ...sandboxEnvironment, ...options.env })
+  const environment = Object.entries({ ...sandboxEnvironment, ...shiftedClock(), ...options.env })
   return [
     '--unshare-all',
     '--unshare-user',
@@ -58,4 +58,18 @@ export function sandboxOptions(options: {
     ...environment.flatMap(([name, value]) => ['--setenv', name, value]),
     '--',
   ]
+}
+
+/**
+ * For `verify-reproducible`: programs see another time, by libfaketime of the tree. Every other build runs without;
+ * a tree that lacks the library gets a warning of the loader and the true time.
+ */
+function shiftedClock(): Record<string, string> {
+  const offsetSeconds = process.env.ATOMIXOS_CLOCK_OFFSET
+  if (offsetSeconds === undefined || !/^\d+$/.test(offsetSeconds)) return {}
+  return {
+    LD_PRELOAD: `/${hostArchitecture().libraryDir}/faketime/libfaketime.so.1`,
+    FAKETIME: `+${offsetSeconds}s`,
+    FAKETIME_DONT_FAKE_MONOTONIC: '1',
+  }
 }
