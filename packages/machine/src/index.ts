@@ -1,4 +1,5 @@
 export { GuestGone, MachineError, ProgramError, WaitError } from './errors.ts'
+export { createLab } from './lab/lab.ts'
 export { createMachine } from './machine.ts'
 export { hostPrograms, treePrograms } from './programs.ts'
 export { findState, type RestoreOptions, restore } from './state.ts'

@@ -251,7 +251,7 @@ export class QemuMachine extends GuestShell implements Machine {
     )
   }
 
-  async sendConsole(text: string): Promise<void> {
+  async sendConsole(text: string | Uint8Array): Promise<void> {
     this.#mustRun().consoleSocket.write(text)
   }
 

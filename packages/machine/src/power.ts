@@ -97,6 +97,7 @@ export async function powerOn(spec: PowerSpec): Promise<PowerOn> {
     consoleSocket.on('error', () => {})
     consoleSocket.on('data', (bytes: Buffer) => spec.console.receive(bytes))
     spec.console.markBoot()
+    for (const plug of plugs) await plug?.connect()
     const agent =
       hardware.agentLanes === 0
         ? undefined

@@ -173,7 +173,7 @@ export interface Machine extends Guest, AsyncDisposable {
     options?: WaitOptions & { readonly from?: number },
   ): Promise<ConsoleMatch>
   /** Types on the serial console. */
-  sendConsole(text: string): Promise<void>
+  sendConsole(text: string | Uint8Array): Promise<void>
   /** PNG of the display; needs `display: true`. */
   screenshot(file: string): Promise<void>
   /** The port of 127.0.0.1 that leads to this port of the guest. */
@@ -250,7 +250,6 @@ export interface SavedState {
 
 /** Networks and hosts in a user and network namespace of their own: nothing in it reaches this machine or the world. */
 export interface Lab extends AsyncDisposable {
-  readonly name: string
   readonly dir: string
   /** An Ethernet switch. Hosts and machines are plugged into it by name. */
   bridge(name: string): Promise<Bridge>
@@ -269,8 +268,10 @@ export interface Bridge {
 }
 
 export interface Plug extends AsyncDisposable {
-  /** What follows `-netdev` before the id: `tap,ifname=...`. */
+  /** QEMU's network backend, without its id: `tap,ifname=...`. */
   readonly netdev: string
+  /** Lets frames through; to be called when QEMU runs. */
+  connect(): Promise<void>
 }
 
 export interface Capture extends AsyncDisposable {
@@ -279,16 +280,28 @@ export interface Capture extends AsyncDisposable {
   stop(): Promise<string[]>
 }
 
-/** `address` with prefix length, `192.0.2.1/24`; undefined: a card without address (a DHCP client's). */
+/** A card without addresses is one for a DHCP client. */
 export interface LabCard {
-  readonly address?: string
+  /** With prefix length: `192.0.2.1/24`, `2001:db8::1/64`. */
+  readonly addresses?: readonly string[]
   readonly mac?: string
+}
+
+export interface LabOptions {
+  readonly programs: Programs
+  /** Files of the hosts, captures and logs; made when missing, never deleted by the driver. */
+  readonly dir: string
+  /** Every process of the lab is killed after this long. Default: 30 minutes. */
+  readonly deadlineMs?: number
+  readonly log?: (line: string) => void
 }
 
 export interface LabHost {
   readonly name: string
   /** Interfaces are named after their bridges. */
   run(argv: readonly string[], options?: LabRunOptions): Promise<CommandResult>
+  /** Where this host's `/etc` (writable, when programs come from a tree), `/root`, `/run`, `/tmp` and `/var` are kept. */
+  readonly dir: string
   /** `run` that insists on exit code 0; gives standard output. */
   succeed(argv: readonly string[], options?: LabRunOptions): Promise<string>
   fail(argv: readonly string[], options?: LabRunOptions): Promise<string>
@@ -306,9 +319,10 @@ export interface LabRunOptions {
 }
 
 export interface LabProcess extends AsyncDisposable {
-  readonly pid: number
   readonly logPath: string
   readonly running: boolean
+  /** SIGTERM to the program, and SIGKILL to what is left of it 5 s later. */
   stop(): Promise<void>
+  /** Standard output and error together; the whole match. */
   waitForOutput(pattern: RegExp, options?: WaitOptions): Promise<string>
 }
