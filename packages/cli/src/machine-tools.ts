@@ -1,15 +1,45 @@
-import { openInputs } from '@atomixos/image/inputs.ts'
+import { join } from 'node:path'
 import type { ToolTree } from '@atomixos/image/tools/tools.ts'
 import type { Programs } from '@atomixos/machine'
+import type { CircumstanceTools } from './commands/verify-reproducible.ts'
 import type { CommandContext } from './context.ts'
+import { openLockedInputs } from './locked-inputs.ts'
 import { machinePrograms } from './machine-programs.ts'
 
 /** The locked tree with QEMU and what network labs need; fetched and unpacked when it is missing. */
 export async function openMachineTree(context: CommandContext): Promise<ToolTree> {
-  const inputs = await openInputs(context)
+  const inputs = await openLockedInputs(context, { targets: ['tools-machine'] })
   return inputs.toolTree('tools-machine')
 }
 
 export async function openMachineTools(context: CommandContext): Promise<Programs> {
   return machinePrograms(await openMachineTree(context))
+}
+
+/** Fetches all that a build needs, so that two builds can share it, and gives the programs that disguise them. */
+export async function openCircumstanceTools(context: CommandContext): Promise<CircumstanceTools> {
+  const inputs = await openLockedInputs(context, { frozen: true })
+  for (const { name } of inputs.lock.npm) await inputs.npmPackage(name)
+  const tree = await inputs.toolTree('tools')
+  const { loader } = tree.unconfined()
+  return {
+    oneProcessor: [...loader, join(tree.dir, 'usr/bin/taskset'), '--cpu-list', '0'],
+    otherUser: [
+      ...loader,
+      join(tree.dir, 'usr/bin/bwrap'),
+      ...[
+        '--unshare-user',
+        '--uid',
+        '47011',
+        '--gid',
+        '47011',
+        '--bind',
+        '/',
+        '/',
+        '--dev-bind',
+        '/dev',
+        '/dev',
+      ],
+    ],
+  }
 }

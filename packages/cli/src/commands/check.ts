@@ -1,3 +1,4 @@
+import { renderProblems } from '@atomixos/image/definition/index.ts'
 import type { Command } from 'commander'
 import type { CommandContext } from '../context.ts'
 import { checkBoards } from '../pipeline.ts'
@@ -25,9 +26,7 @@ Examples:
       if (options.json) process.stdout.write(`${JSON.stringify(boards, null, 2)}\n`)
       else {
         for (const { board, problems, summary } of boards) {
-          for (const { path, message, hint } of problems) {
-            process.stdout.write(`${board}: ${path}: ${message}\n${hint ? `  ${hint}\n` : ''}`)
-          }
+          if (problems.length > 0) process.stdout.write(`${board}:\n${renderProblems(problems)}\n`)
           if (problems.length === 0) process.stdout.write(`${board}: ${summary}\n`)
         }
         if (count > 0) process.stdout.write(`\n${count} ${count === 1 ? 'problem' : 'problems'}\n`)

