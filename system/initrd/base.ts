@@ -70,8 +70,6 @@ export const base: Module = {
         'DefaultStandardOutput=null',
         'DefaultStandardError=null',
         'DefaultEnvironment=SYSTEMD_LOG_TARGET=kmsg',
-        // A disk that takes longer is broken; the boot counter decides what to try next.
-        'DefaultDeviceTimeoutSec=60s',
         'CrashAction=reboot',
         '',
       ].join('\n'),

@@ -28,13 +28,16 @@ export const devices: Module = {
     [`${units}/sockets.target.wants/systemd-udevd-{control,kernel}.socket`]: 'starts them',
   },
   kernelModules: [
-    // The system disk and its supplies on the RK3328: controller, PHY, PMIC regulators.
+    // The system disk on the RK3328 and what it is supplied by, all the way to the bus of the power chip: without
+    // one of them the kernel puts off the disk for ever. board-drivers.ts derives it from the device tree.
     'dw_mmc-rockchip',
     'rk808-regulator',
+    'i2c-rk3x',
     'fixed',
-    'gpio-regulator',
-    'phy-rockchip-emmc',
-    'mmc_block',
+    'gpio-rockchip',
+    'io-domain',
+    // Nothing here uses the DMA engine, but the SPI controller with U-Boot's environment waits for it.
+    'pl330',
     // The system disk on QEMU's virt machine.
     'virtio_blk',
     'virtio_pci',

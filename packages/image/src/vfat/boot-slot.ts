@@ -7,7 +7,7 @@ import { codeIdentity } from '../step/code-identity.ts'
 import type { StepRunner } from '../step/step.ts'
 import type { ToolTree } from '../tools/tools.ts'
 import { ContentReader, contentSha256 } from '../tree/read-content.ts'
-import { comparePaths, type Content, contentSize } from '../tree/tree.ts'
+import { type Content, comparePaths, contentSize } from '../tree/tree.ts'
 
 export interface BootSlot {
   /** Image of the whole partition; sparse. */
@@ -57,7 +57,18 @@ export async function buildBootSlot(
           timeoutMs: 120_000,
           signal,
         })
-      await run(['/usr/sbin/mkfs.vfat', '-F', '16', '-s', '8', '-n', 'BOOT', '-i', volumeId, '/out/boot.vfat'])
+      await run([
+        '/usr/sbin/mkfs.vfat',
+        '-F',
+        '16',
+        '-s',
+        '8',
+        '-n',
+        'BOOT',
+        '-i',
+        volumeId,
+        '/out/boot.vfat',
+      ])
       await using reader = new ContentReader()
       const folders = [...new Set(files.map(([path]) => dirname(path)).filter((folder) => folder !== '.'))]
       for (const folder of folders) {
