@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { type Content, contentSize, type FileNode, sortedPaths, type Tree } from '../tree/tree.ts'
+import { contentSha256 } from '../tree/read-content.ts'
+import { type Content, contentSize, sortedPaths, type Tree } from '../tree/tree.ts'
 
 /** How file contents are laid out, before anything is read or compressed. */
 export interface DataPlan {
@@ -50,7 +51,7 @@ export function planData(tree: Tree, options: PlanOptions): DataPlan {
   for (const path of sortedPaths(tree)) {
     const node = tree.get(path)!
     if (node.type !== 'file') continue
-    const sha256 = contentSha256(node)
+    const sha256 = contentSha256(node.content)
     keyAt.set(path, sha256)
     if (contents.has(sha256)) continue
     contents.set(sha256, { sha256, content: node.content, sizeBytes: contentSize(node.content) })
@@ -70,11 +71,6 @@ export function planData(tree: Tree, options: PlanOptions): DataPlan {
   }
   const fileAt = new Map([...keyAt].map(([path, sha256]) => [path, planned.get(sha256)!]))
   return { files: [...planned.values()], fileAt, fragments }
-}
-
-function contentSha256(node: FileNode): string {
-  if (node.content.kind === 'range') return node.content.sha256
-  return createHash('sha256').update(node.content.bytes).digest('hex')
 }
 
 function cutBlocks(sizeBytes: number, blockBytes: number): number[] {

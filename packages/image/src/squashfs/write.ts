@@ -2,8 +2,8 @@ import { chmodSync, closeSync, openSync, writeSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import type { Tree } from '../tree/tree.ts'
 import { BlockCache, type PackedBlock } from './block-cache.ts'
+import { BlockReader } from './block-reader.ts'
 import { compressSync, type ZstdParameters } from './compression.ts'
-import { ContentReader } from './content-reader.ts'
 import { type DataPlan, type FragmentPiece, type PlannedFile, planData } from './data-plan.ts'
 import { metadataStoredFlag, superblockBytes } from './format.ts'
 import type { FileInode } from './inodes.ts'
@@ -197,7 +197,7 @@ async function packBlocks(
   out: ImageFile,
   options: SquashfsOptions,
 ): Promise<PlacedBlock[]> {
-  const reader = new ContentReader()
+  const reader = new BlockReader()
   const totalBytes = jobs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
   const ahead = availableParallelism() + 2
   const pending: Promise<PackedBlock>[] = []
@@ -237,7 +237,7 @@ function jobSource(job: BlockJob): string {
     .join('\n')
 }
 
-function readJob(job: BlockJob, reader: ContentReader): Uint8Array {
+function readJob(job: BlockJob, reader: BlockReader): Uint8Array {
   const bytes = Buffer.allocUnsafeSlow(job.sizeBytes)
   let filled = 0
   for (const { content, offsetBytes, sizeBytes } of job.pieces) {

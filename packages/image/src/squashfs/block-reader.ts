@@ -3,10 +3,10 @@ import { UserError } from '../errors.ts'
 import { type Content, contentSize } from '../tree/tree.ts'
 
 /**
- * Reads pieces of contents. Reading is synchronous: the store is in the page cache or on a local disk, and the
- * thread pool is busy compressing. A few files stay open, since neighbours in a tree share a file of the store.
+ * Fills blocks with pieces of contents. Unlike the ContentReader of trees it reads synchronously: while the thread
+ * pool compresses, each asynchronous read would wait behind whole blocks, and a shared block has a hundred pieces.
  */
-export class ContentReader {
+export class BlockReader {
   readonly #open = new Map<string, number>()
   readonly #openMax = 64
 

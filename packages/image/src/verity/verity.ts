@@ -1,0 +1,120 @@
+import { createHash, hash } from 'node:crypto'
+import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs'
+
+/** What a kernel needs to mount the data with its integrity checked. */
+export interface VerityParameters {
+  /** Hex; trusting this one hash is trusting the whole image. */
+  readonly rootHash: string
+  /** Hex. */
+  readonly salt: string
+  readonly dataBytes: number
+  /** Where the verity superblock is: right after the data. */
+  readonly hashOffsetBytes: number
+  /** Data, superblock and tree. */
+  readonly totalBytes: number
+}
+
+export const verityBlockBytes = 4096
+const digestBytes = 32
+const digestsPerBlock = verityBlockBytes / digestBytes
+/** Read at a time. */
+const chunkBytes = 256 * verityBlockBytes
+
+/**
+ * Appends a dm-verity superblock and hash tree (format 1, SHA-256, blocks of 4 KiB) to an image whose size is a
+ * multiple of 4 KiB. The salt is the same for every image: it only keeps the tree from being one that was
+ * computed for another purpose, and a random one would make every build differ.
+ */
+export function appendVerity(imagePath: string, purpose: string): VerityParameters {
+  const salt = createHash('sha256').update(`atomixos verity ${purpose}`).digest()
+  const file = openSync(imagePath, 'r+')
+  try {
+    const dataBytes = fstatSync(file).size
+    if (dataBytes === 0 || dataBytes % verityBlockBytes !== 0) {
+      throw new RangeError(
+        `${imagePath}: ${dataBytes} bytes are not a positive multiple of ${verityBlockBytes}`,
+      )
+    }
+    const levels = [hashData(file, dataBytes, salt)]
+    while (levels.at(-1)!.byteLength > verityBlockBytes) levels.push(hashBlocks(levels.at(-1)!, salt))
+    const rootHash = saltedHash(salt)(levels.at(-1)!, 0).toString('hex')
+    const tail = Buffer.concat([superblock(dataBytes, salt), ...levels.reverse()])
+    let done = 0
+    while (done < tail.byteLength)
+      done += writeSync(file, tail, done, tail.byteLength - done, dataBytes + done)
+    return {
+      rootHash,
+      salt: salt.toString('hex'),
+      dataBytes,
+      hashOffsetBytes: dataBytes,
+      totalBytes: dataBytes + tail.byteLength,
+    }
+  } finally {
+    closeSync(file)
+  }
+}
+
+function hashData(file: number, dataBytes: number, salt: Buffer): Buffer {
+  const level = levelFor(dataBytes / verityBlockBytes)
+  const digest = saltedHash(salt)
+  const chunk = Buffer.alloc(Math.min(chunkBytes, dataBytes))
+  let written = 0
+  for (let position = 0; position < dataBytes; ) {
+    const wanted = Math.min(chunk.byteLength, dataBytes - position)
+    let filled = 0
+    while (filled < wanted) {
+      const count = readSync(file, chunk, filled, wanted - filled, position + filled)
+      if (count === 0) throw new Error('the image became shorter while it was read')
+      filled += count
+    }
+    for (let offset = 0; offset < wanted; offset += verityBlockBytes) {
+      level.set(digest(chunk, offset), written)
+      written += digestBytes
+    }
+    position += wanted
+  }
+  return level
+}
+
+function hashBlocks(blocks: Buffer, salt: Buffer): Buffer {
+  const level = levelFor(blocks.byteLength / verityBlockBytes)
+  const digest = saltedHash(salt)
+  for (let i = 0; i * verityBlockBytes < blocks.byteLength; i += 1) {
+    level.set(digest(blocks, i * verityBlockBytes), i * digestBytes)
+  }
+  return level
+}
+
+/** Whole blocks, what no digest fills is zero. */
+function levelFor(digests: number): Buffer {
+  return Buffer.alloc(Math.ceil(digests / digestsPerBlock) * verityBlockBytes)
+}
+
+/** Format 1 hashes the salt first. One buffer for all: a fresh Hash object per block would take twice the time. */
+function saltedHash(salt: Buffer): (bytes: Buffer, offset: number) => Buffer {
+  const buffer = Buffer.alloc(salt.byteLength + verityBlockBytes)
+  salt.copy(buffer)
+  return (bytes, offset) => {
+    bytes.copy(buffer, salt.byteLength, offset, offset + verityBlockBytes)
+    return hash('sha256', buffer, 'buffer')
+  }
+}
+
+/** The superblock in a block of its own; the tree, its smallest level first, begins with the next. */
+function superblock(dataBytes: number, salt: Buffer): Buffer {
+  const block = Buffer.alloc(verityBlockBytes)
+  block.write('verity', 0, 'latin1')
+  block.writeUInt32LE(1, 8)
+  block.writeUInt32LE(1, 12)
+  // A UUID that follows from the salt.
+  salt.copy(block, 16, 0, 16)
+  block[22] = (block[22]! & 0x0f) | 0x80
+  block[24] = (block[24]! & 0x3f) | 0x80
+  block.write('sha256', 32, 'latin1')
+  block.writeUInt32LE(verityBlockBytes, 64)
+  block.writeUInt32LE(verityBlockBytes, 68)
+  block.writeBigUInt64LE(BigInt(dataBytes / verityBlockBytes), 72)
+  block.writeUInt16LE(salt.byteLength, 80)
+  salt.copy(block, 88)
+  return block
+}
