@@ -14,32 +14,41 @@ export type XzDecoder =
   | { readonly kind: 'wasm' }
 
 /**
- * Decoded bytes of an ar member, by the ending of its name. The stream throws an Error that tells what is
- * wrong with the data.
+ * Writes the decoded bytes of an ar member to `target`, an open empty file; what the member is compressed with is
+ * told by the ending of its name. Throws an Error that tells what is wrong with the data.
  */
-export async function* decompressMember(
+export async function decompressMember(
   path: string,
   member: ArMember,
+  target: FileHandle,
   xz: XzDecoder,
   signal: AbortSignal,
-): AsyncGenerator<Buffer> {
+): Promise<void> {
   if (member.name.endsWith('.xz') && xz.kind === 'program') {
-    yield* runXz(path, member, xz.argv, signal)
-    return
+    await runXz(path, member, target, xz.argv, signal)
+  } else {
+    for await (const chunk of decompressedStream(path, member, signal)) await writeAll(target, chunk)
   }
+}
+
+/** The decoded bytes in pieces, without any program: for what is small, or comes before there are programs. */
+export async function* decompressedStream(
+  path: string,
+  member: ArMember,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
   const file = await open(path)
   try {
     const raw = file.createReadStream({
       start: member.offsetBytes,
       end: member.offsetBytes + member.sizeBytes - 1,
-      highWaterMark: 1 << 20,
       autoClose: false,
       signal,
     })
     const suffix = /\.[a-z]+$/.exec(member.name)?.[0]
     if (suffix === '.tar') yield* raw
-    else if (suffix === '.gz') yield* compose(raw, createGunzip({ chunkSize: 1 << 18 }))
-    else if (suffix === '.zst') yield* compose(raw, createZstdDecompress({ chunkSize: 1 << 18 }))
+    else if (suffix === '.gz') yield* through(raw, createGunzip())
+    else if (suffix === '.zst') yield* through(raw, createZstdDecompress())
     else if (suffix === '.xz') {
       const web = Readable.toWeb(raw) as unknown as ReadableStream<Uint8Array>
       const decoded = new xzDecompress.XzReadableStream(web) as unknown as AsyncIterable<Uint8Array>
@@ -50,52 +59,59 @@ export async function* decompressMember(
   }
 }
 
-function compose(raw: Readable, transform: NodeJS.ReadWriteStream & Readable): Readable {
+function through(raw: Readable, transform: NodeJS.ReadWriteStream & Readable): Readable {
   raw.on('error', (error) => transform.destroy(error))
   return raw.pipe(transform)
 }
 
-async function* runXz(path: string, member: ArMember, argv: readonly string[], signal: AbortSignal) {
-  const file = await open(path)
-  let child: ReturnType<typeof spawn> | undefined
+/** xz reads the archive from the member's first byte on and stops after its one stream: no copy through here. */
+async function runXz(
+  path: string,
+  member: ArMember,
+  target: FileHandle,
+  argv: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const source = await open(path)
   try {
-    await advance(file, member.offsetBytes)
-    // xz reads the archive itself from where we left it and stops after the one stream: no copy through here.
-    child = spawn(
-      argv[0]!,
-      [...argv.slice(1), '--decompress', '--stdout', '--single-stream', '--threads=2'],
-      {
-        stdio: [file.fd, 'pipe', 'pipe'],
-        env: {},
-        signal,
-      },
-    )
+    await advance(source, member.offsetBytes)
+    const options = ['--decompress', '--stdout', '--single-stream', '--threads=2']
+    const child = spawn(argv[0]!, [...argv.slice(1), ...options], {
+      stdio: [source.fd, target.fd, 'pipe'],
+      env: {},
+      signal,
+      killSignal: 'SIGKILL',
+    })
     let complaint = ''
     child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       complaint += text
     })
-    const exit = new Promise<number | NodeJS.Signals>((resolve, reject) => {
-      child!.on('error', reject)
-      child!.on('close', (code, killedBy) => resolve(code ?? killedBy!))
+    const exit = await new Promise<number | NodeJS.Signals>((resolve, reject) => {
+      child.on('error', reject)
+      child.on('close', (code, killedBy) => resolve(code ?? killedBy!))
     })
-    exit.catch(() => {})
-    yield* child.stdout! as AsyncIterable<Buffer>
-    const code = await exit
-    if (code !== 0)
-      throw new Error(complaint.trim().replace(/^\S*xz: (\(stdin\): )?/, '') || `xz ended with ${code}`)
+    if (exit === 0) return
+    const reason = complaint.trim().replace(/^.*?xz: (?:\(stdin\): )?/, '') || `xz ended with ${exit}`
+    // The one failure of xz that is not the archive's fault.
+    if (/No space left on device|Disk quota exceeded/.test(reason)) {
+      throw Object.assign(new Error(reason), { code: reason.includes('quota') ? 'EDQUOT' : 'ENOSPC' })
+    }
+    throw new Error(reason)
   } finally {
-    child?.kill('SIGKILL')
-    await file.close()
+    await source.close()
   }
 }
 
 /** Moves the descriptor's own position, which a child process shares; Node has no seek. */
 async function advance(file: FileHandle, bytes: number): Promise<void> {
   const buffer = Buffer.alloc(1 << 16)
-  let left = bytes
-  while (left > 0) {
+  for (let left = bytes; left > 0; ) {
     const { bytesRead } = await file.read(buffer, 0, Math.min(left, buffer.length), null)
     if (bytesRead === 0) throw new Error('the file is too short')
     left -= bytesRead
   }
+}
+
+async function writeAll(target: FileHandle, bytes: Buffer): Promise<void> {
+  for (let at = 0; at < bytes.length; ) at += (await target.write(bytes, at)).bytesWritten
 }

@@ -12,8 +12,8 @@ import { type PackageEntry, readDebControl, unpackDeb } from './deb.ts'
 import type { XzDecoder } from './decompress.ts'
 
 /**
- * Unpacked packages, each once, under the hash of its .deb: `packages/<sha256>/content` holds the bytes of all
- * its files one after another, `index.json` the paths. Never changed once there.
+ * Unpacked packages, each once, under the hash of its .deb: `packages/<sha256>/content` is its
+ * uncompressed tar archive, in which every file is a range; `index.json` tells which. Never changed once there.
  */
 export class PackageStore {
   readonly #dir: string
@@ -104,12 +104,12 @@ export class PackageStore {
     const partial = join(this.#dir, `.${locked.sha256.slice(0, 16)}-${randomBytes(6).toString('hex')}`)
     try {
       await mkdir(partial, { recursive: true })
-      const blob = await open(join(partial, 'content'), 'wx', 0o644)
+      const content = await open(join(partial, 'content'), 'wx+', 0o644)
       let entries: PackageEntry[]
       try {
-        entries = await unpackDeb(this.#debPath(locked), blob.fd, xz, this.#signal)
+        entries = await unpackDeb(this.#debPath(locked), content, xz, this.#signal)
       } finally {
-        await blob.close()
+        await content.close()
       }
       const lines = entries.map((entry) => JSON.stringify(entry))
       await writeFile(join(partial, 'index.json'), `[\n${lines.join(',\n')}\n]\n`)

@@ -6,6 +6,8 @@ export interface TarEntry {
   readonly uid: number
   readonly gid: number
   readonly sizeBytes: number
+  /** Where a file's bytes begin in the stream. */
+  readonly offsetBytes: number
   /** Target of a link; empty otherwise. */
   readonly link: string
   readonly major: number
@@ -38,6 +40,7 @@ export class TarReader {
   readonly #sink: TarSink
   readonly #header = Buffer.alloc(blockBytes)
   #headerFill = 0
+  #position = 0
   #remaining = 0
   #padding = 0
   #into: 'sink' | 'meta' | 'nothing' = 'nothing'
@@ -56,6 +59,7 @@ export class TarReader {
   push(chunk: Buffer): void {
     let at = 0
     while (at < chunk.length && !this.#ended) {
+      const before = at
       if (this.#remaining > 0) {
         const take = Math.min(this.#remaining, chunk.length - at)
         const bytes = chunk.subarray(at, at + take)
@@ -73,10 +77,11 @@ export class TarReader {
         chunk.copy(this.#header, this.#headerFill, at, at + take)
         at += take
         this.#headerFill += take
-        if (this.#headerFill === blockBytes) {
-          this.#headerFill = 0
-          this.#readHeader()
-        }
+      }
+      this.#position += at - before
+      if (this.#headerFill === blockBytes) {
+        this.#headerFill = 0
+        this.#readHeader()
       }
     }
   }
@@ -119,6 +124,7 @@ export class TarReader {
       uid: paxNumber('uid', number(header, 108, 8)),
       gid: paxNumber('gid', number(header, 116, 8)),
       sizeBytes: type === 'file' ? sizeBytes : 0,
+      offsetBytes: this.#position,
       link: pax('linkpath') ?? this.#longLink ?? text(header, 157, 100),
       major: number(header, 329, 8),
       minor: number(header, 337, 8),
