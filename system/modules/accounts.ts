@@ -38,6 +38,11 @@ export const accounts: Module = {
     '/usr/share/polkit-1/rules.d': { mode: 0o755 },
   },
   files: {
+    // The console shows a login prompt, and the banner; nobody has a password to log in there with.
+    '/etc/pam.d/login': {
+      replaces: 'login',
+      body: '@include common-auth\naccount required pam_nologin.so\n@include common-account\n@include common-session\n',
+    },
     '/etc/pam.d/common-auth': { body: 'auth required pam_deny.so\n' },
     '/etc/pam.d/common-account': { body: 'account required pam_unix.so\n' },
     '/etc/pam.d/common-password': { body: 'password required pam_deny.so\n' },
@@ -51,17 +56,26 @@ export const accounts: Module = {
   privileged: {
     '/usr/sbin/unix_chkpwd': 'pam_unix looks at account expiry for services that are not root',
   },
+  leaveOut: {
+    '/usr/lib/aarch64-linux-gnu/security/pam_*.so': 'keys open sessions; few modules take part',
+    '/usr/bin/{chage,chfn,chsh,expiry,gpasswd,newgrp,passwd,sg,su}':
+      'there are no passwords; administrators use run0',
+    '/etc/pam.d/{chfn,chpasswd,chsh,newusers,passwd,su,su-l}':
+      'there are no passwords; administrators use run0',
+    '/usr/sbin/{chgpasswd,chpasswd,newusers,grpconv,grpunconv,pwconv,pwunconv,unix_update,vigr,vipw}':
+      'there are no passwords',
+    '/usr/sbin/{faillock,mkhomedir_helper,pam_namespace_helper,pam_timestamp_check,pwhistory_helper}':
+      'helpers of modules that are not here',
+    '/usr/lib/systemd/system/pam_namespace.service': 'helper of a module that is not here',
+    '/usr/share/pam*/**': 'pam.d is declared',
+    '/usr/share/base-passwd/**': 'accounts are declared',
+  },
+  keep: {
+    '/usr/lib/aarch64-linux-gnu/security/pam_{deny,env,keyinit,limits,loginuid,nologin,permit,rootok,systemd,umask,unix}.so':
+      'named in pam.d',
+  },
   unprivileged: {
-    '/usr/bin/chage': 'accounts are made from the configuration',
-    '/usr/bin/chfn': 'accounts are made from the configuration',
-    '/usr/bin/chsh': 'accounts are made from the configuration',
-    '/usr/bin/expiry': 'there are no passwords that could expire',
-    '/usr/bin/gpasswd': 'there are no group passwords',
-    '/usr/bin/newgrp': 'there are no group passwords',
-    '/usr/bin/passwd': 'there are no passwords',
-    '/usr/bin/su': 'there are no passwords; administrators use run0',
     '/usr/bin/mount': 'only root mounts',
     '/usr/bin/umount': 'only root mounts',
-    '/usr/lib/openssh/ssh-keysign': 'host-based authentication is off',
   },
 }

@@ -12,13 +12,16 @@ export const containers: Module = {
       subordinateIds: 1_000_000,
     },
   },
-  mask: {
-    'podman-auto-update.timer': 'images change with the configuration only',
-    'podman-auto-update.service': 'images change with the configuration only',
-    'podman-restart.service': 'Quadlets start containers',
-    'podman-clean-transient.service': 'storage is not transient',
-    'netavark-firewalld-reload.service': 'there is no firewalld',
-    'netavark-dhcp-proxy.socket': 'containers get no addresses from the networks outside',
+  leaveOut: {
+    '/usr/libexec/podman/{podman-testing,rootlessport}':
+      'a test program; and port forwarding that pasta does here',
+    '/usr/lib/podman/netavark-dhcp-proxy-client': 'containers get no addresses from the networks outside',
+    '/usr/lib/aarch64-linux-gnu/libcrun.a': 'for compiling programs with it',
+    '/usr/bin/{qrap,passt-repair}': 'for virtual machines',
+    '/usr/lib/systemd/**podman-{auto-update,clean-transient,restart,kube@}*':
+      'Quadlets start containers; images change with the configuration',
+    '/usr/lib/systemd/system/netavark-*': 'there is no firewalld, and no DHCP for containers',
+    '/etc/cni/**': 'netavark sets up networks',
   },
   privileged: {
     '/usr/bin/newuidmap': 'rootless containers map the subordinate ids of appsvc',

@@ -13,6 +13,8 @@ import { ssh } from './ssh.ts'
 import { systemd } from './systemd.ts'
 import { time } from './time.ts'
 import { trim } from './trim.ts'
+import { trimPackages } from './trim-packages.ts'
+import { trimSystemd } from './trim-systemd.ts'
 import { update } from './update.ts'
 import { vpn } from './vpn.ts'
 
@@ -23,6 +25,6 @@ export const gateway: TreeDefinition = {
   modules: [
     ...[base, accounts, systemd, kernel, data],
     ...[network, firewall, lan, time, vpn, ssh],
-    ...[update, containers, runtime, shells, trim],
+    ...[update, containers, runtime, shells, trim, trimPackages, trimSystemd],
   ],
 }

@@ -14,9 +14,9 @@ export const network: Module = {
     'systemd-resolve': { uid: 104, description: 'resolver' },
   },
   enable: ['systemd-networkd.service', 'systemd-networkd.socket', 'systemd-resolved.service'],
-  mask: {
-    'systemd-networkd-wait-online.service': 'an absent WAN must never hold up the boot',
-    'systemd-networkd-persistent-storage.service': 'networkd has nothing to keep over a reboot',
+  leaveOut: {
+    '/usr/sbin/{arpd,dcb,devlink,genl,rtacct,tipc,vdpa}': 'for networks and hardware that are not here',
+    '/usr/bin/rdma': 'for networks and hardware that are not here',
   },
   symlinks: { '/etc/resolv.conf': '../run/systemd/resolve/stub-resolv.conf' },
   files: {

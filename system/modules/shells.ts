@@ -6,5 +6,9 @@ export const shells: Module = {
   packages: ['zsh'],
   leaveOut: {
     '/usr/share/zsh/functions/Completion/**': 'completions of thousands of programs that are not here',
+    '/usr/share/zsh/{help,5.9/scripts,scripts}/**': 'documentation and installation',
+    '/usr/lib/aarch64-linux-gnu/zsh/5.9/zsh/{compctl,complete,complist,computil,curses,example,zftp}.so':
+      'completion, and modules for programs that are not here',
+    '/usr/lib/aarch64-linux-gnu/zsh/5.9/zsh/db/**': 'needs a library that is not here',
   },
 }

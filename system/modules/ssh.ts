@@ -12,9 +12,14 @@ export const ssh: Module = {
     sshd: { uid: 106, group: 'nogroup', home: '/run/sshd', description: 'sshd privilege separation' },
   },
   enable: ['ssh.service'],
-  mask: {
-    'ssh.socket': 'ssh.service serves',
-    'sshd-keygen.service': 'ssh-host-key.service makes the key, on /data',
+  leaveOut: {
+    '/usr/lib/systemd/system/{ssh.socket,sshd@.service,sshd-keygen.service,rescue-ssh.target}':
+      'ssh.service serves, with the key that ssh-host-key.service makes',
+    '/etc/ssh/moduli': 'no key exchange with Diffie-Hellman groups is on',
+    '/usr/bin/{ssh-add,ssh-agent,ssh-argv0,ssh-copy-id,ssh-keyscan}': 'the device keeps no keys of people',
+    '/usr/lib/openssh/{agent-launch,ssh-keysign,ssh-pkcs11-helper,ssh-sk-helper}':
+      'the device keeps no keys of people',
+    '/usr/lib/systemd/user/**ssh-agent*': 'the device keeps no keys of people',
   },
   units: {
     'ssh-host-key.service': {

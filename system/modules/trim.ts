@@ -3,49 +3,9 @@ import type { Module } from '@atomixos/image/definition/words.ts'
 const installTime = 'serves the installation of packages, which never happens on the device'
 const documentation = 'documentation is read elsewhere'
 
-/** What packages bring and a device that is composed, never installed or administered by hand, does not need. */
+/** Files that packages bring and a device that is composed, never administered by hand, does not need. */
 export const trim: Module = {
   name: 'trim',
-  omitPackages: {
-    adduser: installTime,
-    cpio: installTime,
-    debconf: installTime,
-    'dracut-install': installTime,
-    'gcc-14-base': installTime,
-    'init-system-helpers': installTime,
-    'initramfs-tools': installTime,
-    'initramfs-tools-bin': installTime,
-    'initramfs-tools-core': installTime,
-    'klibc-utils': installTime,
-    libdebconfclient0: installTime,
-    libklibc: installTime,
-    'libtext-charwidth-perl': installTime,
-    'libtext-wrapi18n-perl': installTime,
-    'linux-base': installTime,
-    logsave: installTime,
-    'lsb-base': installTime,
-    'perl-base': 'every script that needed it served installation',
-    'readline-common': documentation,
-    'runit-helper': installTime,
-    'sensible-utils': 'there is no editor to choose',
-    'sgml-base': installTime,
-    'sysvinit-utils': 'systemd is the init system',
-    ucf: installTime,
-    'xml-core': installTime,
-    dbus: 'dbus-broker is the bus',
-    'dbus-bin': 'busctl does it',
-    'dbus-daemon': 'dbus-broker is the bus',
-    dirmngr: 'podman verifies no OpenPGP signatures here',
-    gnupg: 'podman verifies no OpenPGP signatures here',
-    'gnupg-l10n': 'podman verifies no OpenPGP signatures here',
-    gpg: 'podman verifies no OpenPGP signatures here',
-    'gpg-agent': 'podman verifies no OpenPGP signatures here',
-    gpgconf: 'podman verifies no OpenPGP signatures here',
-    gpgsm: 'podman verifies no OpenPGP signatures here',
-    'pinentry-curses': 'podman verifies no OpenPGP signatures here',
-    libksba8: 'podman verifies no OpenPGP signatures here',
-    libnpth0t64: 'podman verifies no OpenPGP signatures here',
-  },
   leaveOut: {
     '/usr/share/doc/**': documentation,
     '/usr/share/man/**': documentation,
@@ -74,7 +34,17 @@ export const trim: Module = {
     '/usr/lib/ssl/misc/**': 'scripts for interpreters that are not here',
     '/usr/sbin/{pam-auth-update,pam_getenv,update-passwd}': installTime,
     '/usr/share/openvpn/**': 'scripts for interpreters that are not here',
-    '/usr/lib/aarch64-linux-gnu/zsh/5.9/zsh/db/**': 'needs a library that is not here',
+    '/usr/share/{debconf,debianutils,gdb,gcc,gettext,keyrings,pkgconfig,libc-bin,libdebuginfod-common}/**':
+      installTime,
+    '/usr/lib/aarch64-linux-gnu/gconv/**': 'text is UTF-8',
+    '/usr/bin/{iconv,localedef,pldd,tzselect,zdump}': 'text is UTF-8, time is UTC',
+    '/usr/sbin/{iconvconfig,ldconfig,zic}': 'made what is composed here',
+    '/usr/lib/aarch64-linux-gnu/lib{BrokenLocale,anl,c_malloc_debug,memusage,mvec,nsl,nss_compat,nss_hesiod,pcprofile,thread_db}.so*':
+      'for old programs, and for debugging',
+    '/usr/lib/aarch64-linux-gnu/lib{brotlienc,drop_ambient,expatw,formw,gthread-2.0,menuw,pamc,panelw,psx}.so*':
+      'nothing that is here loads it',
+    '/usr/lib/aarch64-linux-gnu/{engines-3,glib-2.0,krb5,sasl2}/**': 'nothing that is here loads it',
+    '/usr/bin/pzstd': 'zstd does it',
     '/usr/lib/udev/hwdb.d/**':
       'names of hardware for people; the drivers and rules that are here do not ask it',
   },
