@@ -18,3 +18,11 @@ argument() {
   done
   echo "$found"
 }
+
+# The partition that holds the root, by whatever name the command line gives it.
+root_device() {
+  device=$(argument systemd.verity_root_data)
+  [ -n "$device" ] || device=$(argument root)
+  case $device in PARTUUID=*) device=/dev/disk/by-partuuid/${device#PARTUUID=} ;; esac
+  echo "$device"
+}

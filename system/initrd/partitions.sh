@@ -4,13 +4,7 @@
 set -eu
 . /usr/lib/atomixos/initrd.sh
 
-root=$(argument systemd.verity_root_data)
-[ -n "$root" ] || root=$(argument root)
-case $root in
-PARTUUID=*) root=/dev/disk/by-partuuid/${root#PARTUUID=} ;;
-/dev/*) ;;
-*) fail "the kernel command line names no root partition (root=$root)" ;;
-esac
+root=$(root_device)
 partition=/sys$(udevadm info --query=path --name="$root") || fail "there is no device $root"
 [ -e "$partition/partition" ] || fail "$root is not a partition of a disk"
 disk=${partition%/*}

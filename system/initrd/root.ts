@@ -21,6 +21,7 @@ export const root: Module = {
   },
   unprivileged: { '/usr/bin/mount': 'everything here runs as root' },
   files: {
+    [`${units}/systemd-volatile-root.service.d/requires.conf`]: { body: '[Unit]\nRequires=sysroot.mount\n' },
     // Without this a root that cannot be verified would be noticed only when the wait for its device runs out.
     [`${units}/systemd-veritysetup@root.service.d/emergency.conf`]: {
       body: '[Unit]\nOnFailure=emergency.target\nOnFailureJobMode=replace-irreversibly\n',

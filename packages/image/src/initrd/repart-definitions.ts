@@ -21,8 +21,7 @@ export function repartDefinitions(partitions: readonly PartitionLayout[]): Repar
       // front of the first partition, where U-Boot is.
       `SizeMinBytes=${partition.sizeBytes ?? dataBytesMin}`,
       ...(partition.sizeBytes === undefined ? [] : [`SizeMaxBytes=${partition.sizeBytes}`]),
-      // Without it repart marks the slots as ones to be grown when they are mounted; /data has no such mark.
-      ...(partition.label === 'data' ? ['Format=f2fs'] : ['GrowFileSystem=no']),
+      ...(partition.label === 'data' ? ['Format=f2fs'] : []),
       '',
     ].join('\n'),
   }))
