@@ -1,21 +1,56 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { composeInitrd, composeRootfs } from '@atomixos/image/build/compose-board.ts'
+import { buildBoard } from '@atomixos/image/build/build-board.ts'
+import { type ComposeContext, composeInitrd, composeRootfs } from '@atomixos/image/build/compose-board.ts'
+import { type ArtifactRecord, type BoardManifest, exportBoard } from '@atomixos/image/build/export-board.ts'
 import type { Problem } from '@atomixos/image/definition/problems.ts'
 import type { Board } from '@atomixos/image/definition/words.ts'
 import { UserError } from '@atomixos/image/errors.ts'
 import { StepRunner } from '@atomixos/image/step/step.ts'
+import type { FirmwareSource } from '@atomixos/image/uboot/firmware-source.ts'
 import { boards } from '@atomixos/system'
+import { firmwareSources, ubootPatches } from '@atomixos/system/firmware/index.ts'
 import type { CommandContext } from './context.ts'
 import { openLockedInputs } from './locked-inputs.ts'
 
-export function findBoard(name: string): Board {
-  const board = boards[name]
-  if (board !== undefined) return board
-  throw new UserError(`there is no board "${name}"`, {
-    hint: `there are: ${Object.keys(boards).join(', ')}`,
-    exitCode: 2,
-  })
+/** Of the root file system: what a release is built with. */
+const releaseLevel = 19
+
+export interface BuildOptions {
+  readonly board: string
+  readonly frozen?: boolean
+  /** zstd level of the root file system. */
+  readonly level?: number
+}
+
+export interface Built {
+  readonly distDir: string
+  readonly manifest: BoardManifest
+  readonly files: readonly ArtifactRecord[]
+  /** False when `dist/` was already what it should be. */
+  readonly changed: boolean
+}
+
+/** The product's whole way from the lock file to `dist/`. Throws UserError. */
+export async function build(context: CommandContext, options: BuildOptions): Promise<Built> {
+  const board = findBoard(options.board)
+  const composing = await openComposeContext(context, board, options)
+  const made = await buildBoard(
+    {
+      board,
+      firmwareSources: board.firmware.map(({ name }) => firmwareSource(name)),
+      firmwarePatches: ubootPatches,
+      compression: { level: options.level ?? releaseLevel },
+      cacheDir: context.workspace.cacheDir,
+    },
+    composing,
+  )
+  const distDir = join(context.workspace.distDir, board.name)
+  const { manifest, changed } = await exportBoard(
+    { board: board.name, version: composing.facts.version!, build: made, distDir },
+    composing,
+  )
+  return { distDir, manifest, files: manifest.artifacts, changed }
 }
 
 export interface CheckedBoard {
@@ -28,47 +63,63 @@ export interface CheckedBoard {
 export async function checkBoards(context: CommandContext): Promise<CheckedBoard[]> {
   const checked: CheckedBoard[] = []
   for (const board of Object.values(boards)) {
-    const composeContext = await openComposeContext(context, board, {})
+    const composing = await openComposeContext(context, board, {})
     const [rootfs, initrd] = await Promise.all([
-      composeRootfs(board, composeContext),
-      composeInitrd(board, composeContext),
+      composeRootfs(board, composing),
+      composeInitrd(board, composing),
     ])
     checked.push({
       board: board.name,
       problems: [...rootfs.problems, ...initrd.problems],
-      summary: `root file system with ${rootfs.tree.size} paths of ${rootfs.packages.length} packages, initrd with ${initrd.tree.size}; no problems`,
+      summary: `root file system of ${rootfs.tree.size} paths and ${rootfs.packages.length} packages, initrd of ${initrd.tree.size} paths; no problems`,
     })
   }
   return checked
 }
 
-async function openComposeContext(context: CommandContext, board: Board, options: { frozen?: boolean }) {
-  const inputs = await openLockedInputs(context, options)
-  const steps = new StepRunner({
-    cacheDir: context.workspace.cacheDir,
-    reporter: context.reporter,
-    signal: context.signal,
+function findBoard(name: string): Board {
+  const board = boards[name]
+  if (board !== undefined) return board
+  throw new UserError(`there is no board "${name}"`, {
+    hint: `there are: ${Object.keys(boards).join(', ')}`,
+    exitCode: 2,
   })
+}
+
+function firmwareSource(name: string): FirmwareSource {
+  const source = (firmwareSources as Readonly<Record<string, FirmwareSource>>)[name]
+  if (source === undefined) throw new UserError(`system/firmware has no "${name}"`, { exitCode: 2 })
+  return source
+}
+
+async function openComposeContext(
+  context: CommandContext,
+  board: Board,
+  options: { frozen?: boolean },
+): Promise<ComposeContext> {
+  const { workspace, reporter, signal } = context
+  const inputs = await openLockedInputs(context, options)
   return {
     inputs,
-    steps,
+    steps: new StepRunner({ cacheDir: workspace.cacheDir, reporter, signal }),
     tools: await inputs.toolTree('tools'),
-    rootDir: context.workspace.rootDir,
-    deviceEntryPath: join(context.workspace.rootDir, 'packages/device/src/main.ts'),
-    facts: buildFacts({ version: await readVersion(context), series: inputs.lock.series, board: board.name }),
+    rootDir: workspace.rootDir,
+    deviceEntryPath: join(workspace.rootDir, 'packages/device/src/main.ts'),
+    facts: templateFacts(await readVersion(workspace.rootDir), inputs.lock.series, board.name),
   }
 }
 
 /** What templates in `system/` may name. */
-function buildFacts(facts: { version: string; series: string; board: string }): Record<string, string> {
+function templateFacts(version: string, series: string, board: string): Record<string, string> {
   return {
-    ...facts,
+    version,
+    series,
+    board,
     variant: 'development',
     notice: 'Development image: not for the field.',
   }
 }
 
-async function readVersion(context: CommandContext): Promise<string> {
-  const text = await readFile(join(context.workspace.rootDir, 'package.json'), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
+async function readVersion(rootDir: string): Promise<string> {
+  return (JSON.parse(await readFile(join(rootDir, 'package.json'), 'utf8')) as { version: string }).version
 }

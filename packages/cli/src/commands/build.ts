@@ -14,7 +14,6 @@ export function addBuild(program: Command, context: CommandContext): void {
   program
     .command('build')
     .description('make the flashable image and everything beside it')
-    .argument('[WHAT]', 'all, image, squashfs, boot-script or firmware', 'all')
     .option('--board NAME', 'which board', 'rock64')
     .option('--level N', 'zstd level of the root file system: 19 for releases, 3 is quick')
     .option('--frozen', 'refuse when a locked package is gone, instead of resolving that target again')
@@ -26,15 +25,14 @@ Only what changed is made again. Results are in dist/BOARD/.
 
 Examples:
   ./atomixos build
-  ./atomixos build squashfs --level 3
+  ./atomixos build --level 3
   ./atomixos build --json | jq '.artifacts[].sha256'
 `,
     )
-    .action(async (what: string, options: BuildCommandOptions) => {
+    .action(async (options: BuildCommandOptions) => {
       const started = Date.now()
       const built = await build(context, {
         board: options.board,
-        what,
         frozen: options.frozen === true,
         ...(options.level === undefined ? {} : { level: Number(options.level) }),
       })

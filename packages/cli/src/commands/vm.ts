@@ -1,5 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { UserError } from '@atomixos/image/errors.ts'
 import { createMachine, type Machine, type MachineOptions } from '@atomixos/machine'
 import type { Command } from 'commander'
 import { InvalidArgumentError } from 'commander'
@@ -9,7 +10,8 @@ import { openMachineTools } from '../machine-tools.ts'
 
 interface VmOptions {
   readonly board: string
-  readonly keep?: boolean
+  /** Name of the kept disk. */
+  readonly keep?: string | true
   readonly forward: readonly Forward[]
   readonly memory: number
   readonly login: boolean
@@ -30,7 +32,10 @@ export function addVm(program: Command, context: CommandContext): void {
     .command('vm')
     .description('boot the built image in QEMU, its serial console in this terminal')
     .option('--board NAME', 'which board', 'rock64')
-    .option('--keep', 'keep the disk for the next `vm --keep`; otherwise each run starts freshly flashed')
+    .option(
+      '--keep [NAME]',
+      'keep the disk under a name for the next run; otherwise each run starts freshly flashed',
+    )
     .option(
       '--forward HOST:GUEST',
       'TCP port of 127.0.0.1 that leads to a port of the device (0: any free one)',
@@ -51,6 +56,7 @@ Ctrl-] ends the machine as a power cut would; \`poweroff\` inside ends it in goo
 Examples:
   ./atomixos vm
   ./atomixos vm --keep --forward 2222:22
+  ./atomixos vm --keep lab
 `,
     )
     .action((options: VmOptions) => runVm(context, options))
@@ -60,11 +66,7 @@ async function runVm(context: CommandContext, options: VmOptions): Promise<void>
   const { reporter, signal, workspace } = context
   const built = await readBuilt(workspace, options.board)
   const programs = await openMachineTools(context)
-  const dir = join(
-    workspace.cacheDir,
-    'machines',
-    options.keep ? `vm-${options.board}-kept` : `vm-${process.pid}`,
-  )
+  const dir = join(workspace.cacheDir, 'machines', machineName(options))
   await mkdir(dir, { recursive: true })
   const machineOptions: MachineOptions = {
     name: 'vm',
@@ -95,6 +97,16 @@ async function runVm(context: CommandContext, options: VmOptions): Promise<void>
     if (options.keep) reporter.info(`\nthe disk is kept in ${dir}`)
     else await rm(dir, { recursive: true, force: true })
   }
+}
+
+function machineName({ board, keep }: VmOptions): string {
+  if (keep === undefined) return `vm-${process.pid}`
+  const name = keep === true ? 'default' : keep
+  if (/^[a-z0-9][a-z0-9-]*$/.test(name)) return `vm-${board}-kept-${name}`
+  throw new UserError(`"${name}" is no name for a kept disk`, {
+    hint: 'lower-case letters, digits and hyphens, for example `--keep lab`',
+    exitCode: 2,
+  })
 }
 
 /** The console and this terminal are one until the machine is off, Ctrl-] is pressed, or input ends in a power-off. */

@@ -92,6 +92,7 @@ export const toolTargets = {
   /** Runs the machines and the network labs of the tests. */
   'tools-machine': [
     'bash',
+    'bsdutils',
     'bubblewrap',
     'chrony',
     'coreutils',
