@@ -88,8 +88,8 @@ export const kernel: Module = {
     ...['cdc_acm', 'ftdi_sio', 'pl2303', 'cp210x', 'ch341'],
     // A keyboard at the console.
     ...['usbhid', 'hid_generic'],
-    // Checksums and ciphers, found by what they do and not by name: f2fs and nf_tables fail without a CRC32C.
-    ...['crc32c_generic', 'crct10dif_ce', 'ghash_ce', 'aes_ce_blk', 'sha1_ce', 'sha2_ce'],
+    // Checksums and ciphers, found by what they do and not by name: f2fs and nf_tables fail without their CRC.
+    ...['crc32_generic', 'crc32c_generic', 'crct10dif_ce', 'ghash_ce', 'aes_ce_blk', 'sha1_ce', 'sha2_ce'],
     // systemd asks for it by name at every start.
     'autofs4',
   ],

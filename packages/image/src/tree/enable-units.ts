@@ -1,5 +1,9 @@
+import type { Evaluated } from '../definition/evaluate.ts'
+import { unitFolder } from '../definition/evaluate-paths.ts'
 import type { Problem } from '../definition/problems.ts'
 import { parseUnit, templateOf } from '../definition/unit-text.ts'
+import type { ContentReader } from './read-content.ts'
+import type { TreeNode } from './tree.ts'
 
 export interface UnitLink {
   readonly path: string
@@ -40,5 +44,47 @@ export function installLinks(
     where: `unit ${unitName}`,
     message: 'is enabled, but its [Install] section names nothing that would start it',
     hint: 'give it WantedBy=, or start it from another unit instead of enabling it',
+  }
+}
+
+/** Makes the links of every enabled unit. A unit that nothing brings is a problem. */
+export async function enableUnits(
+  nodes: Map<string, TreeNode>,
+  evaluated: Evaluated,
+  reader: ContentReader,
+  problems: Problem[],
+) {
+  for (const [unit, { module }] of evaluated.enable) {
+    const file = templateOf(unit) ?? unit
+    const path = `${unitFolder}/${file}`
+    const node = nodes.get(path)
+    if (node?.type !== 'file') {
+      problems.push({
+        where: `unit ${unit}`,
+        message: `module ${module} enables it, but nothing brings ${path}`,
+      })
+      continue
+    }
+    const links = installLinks(unit, path, await reader.readText(node.content))
+    if (!Array.isArray(links)) {
+      problems.push(links as Problem)
+      continue
+    }
+    for (const { path: linkPath, target } of links) {
+      const earlier = nodes.get(linkPath)
+      if (earlier !== undefined && !(earlier.type === 'symlink' && earlier.target === target))
+        problems.push({
+          where: linkPath,
+          message: `${earlier.origin} brings it, and enabling ${unit} would too`,
+        })
+      nodes.set(linkPath, {
+        type: 'symlink',
+        target,
+        mode: 0o777,
+        uid: 0,
+        gid: 0,
+        origin: `module ${module}`,
+      })
+    }
   }
 }
