@@ -14,8 +14,8 @@ export function addBuild(program: Command, context: CommandContext): void {
   program
     .command('build')
     .description('make the flashable image and everything beside it')
-    .option('--board NAME', 'which board', 'rock64')
-    .option('--level N', 'zstd level of the root file system: 19 for releases, 3 is quick')
+    .option('--board <NAME>', 'which board', 'rock64')
+    .option('--level <N>', 'zstd level of the root file system: 19 for releases, 3 is quick')
     .option('--frozen', 'refuse when a locked package is gone, instead of resolving that target again')
     .option('--json', 'the manifest on standard output')
     .addHelpText(

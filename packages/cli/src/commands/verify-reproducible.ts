@@ -51,10 +51,10 @@ export function addVerifyReproducible(program: Command, context: CommandContext)
   program
     .command('verify-reproducible')
     .description('build twice under different circumstances and compare every byte')
-    .option('--board NAME', 'which board', 'rock64')
-    .option('--dir DIR', 'where the two checkouts and their caches go (about 6 GB)', tmpdir())
+    .option('--board <NAME>', 'which board', 'rock64')
+    .option('--dir <DIR>', 'where the two checkouts and their caches go (about 6 GB)', tmpdir())
     .option('--seed-difference', 'change one line in the second checkout: the command must then fail')
-    .option('--level N', 'zstd level, to be quicker')
+    .option('--level <N>', 'zstd level, to be quicker')
     .option('--json', 'the comparison as JSON')
     .addHelpText(
       'after',

@@ -31,19 +31,19 @@ export function addVm(program: Command, context: CommandContext): void {
   program
     .command('vm')
     .description('boot the built image in QEMU, its serial console in this terminal')
-    .option('--board NAME', 'which board', 'rock64')
+    .option('--board <NAME>', 'which board', 'rock64')
     .option(
       '--keep [NAME]',
       'keep the disk under a name for the next run; otherwise each run starts freshly flashed',
     )
     .option(
-      '--forward HOST:GUEST',
+      '--forward <HOST:GUEST>',
       'TCP port of 127.0.0.1 that leads to a port of the device (0: any free one)',
       addForward,
       [{ hostPort: 0, guestPort: 22 }],
     )
-    .option('--memory MIB', 'memory of the machine', parseMemory, 1024)
-    .option('--cpu MODEL', 'max is fastest under emulation, cortex-a53 is what the Rock64 has', 'max')
+    .option('--memory <MIB>', 'memory of the machine', parseMemory, 1024)
+    .option('--cpu <MODEL>', 'max is fastest under emulation, cortex-a53 is what the Rock64 has', 'max')
     .option('--no-login', 'as on a real device: nobody is logged in on the console')
     .addHelpText(
       'after',
