@@ -131,6 +131,10 @@ async function fetchInto(
         options.onBytes?.(chunk.length)
       }
       if (file.sizeBytes !== undefined && length < file.sizeBytes) {
+        // Where the server announced an end, this was it, and fetch would have noticed a cut: another file.
+        if (response.headers.has('content-length') || response.headers.has('transfer-encoding')) {
+          throw wrongContent(file)
+        }
         throw new Interrupted(`the connection ended after ${length} of ${file.sizeBytes} bytes`)
       }
     } catch (error) {

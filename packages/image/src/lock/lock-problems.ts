@@ -34,9 +34,9 @@ function difference(target: string, before: readonly string[], now: readonly str
   }
 }
 
-/** `rootfs (added: podman; removed: nano)`: for the line that says what no longer matches. */
+/** `atomixos.lock.json no longer matches the definition of rootfs (added: podman; removed: nano)` */
 export function describeLockProblem({ target, added, removed }: LockProblem): string {
   const list = (title: string, names: readonly string[]) =>
     names.length === 0 ? [] : [`${title}: ${names.map((name) => name.split(' ')[0]).join(', ')}`]
-  return `${target} (${[...list('added', added), ...list('removed', removed)].join('; ')})`
+  return `atomixos.lock.json no longer matches the definition of ${target} (${[...list('added', added), ...list('removed', removed)].join('; ')})`
 }
