@@ -1,11 +1,11 @@
 import type { Console, ConsoleMatch } from './types.ts'
 
-/** Escape sequences of terminals: CSI, OSC, and the two-character kind. */
+/** Escape sequences of terminals: CSI, OSC, character sets, and the two-character kind. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what this is about
-const escapes = /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_78=>])|[\r\0]/g
+const escapes = /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]+[0-~]|[0-~])|[\r\0]/g
 // biome-ignore lint/suspicious/noControlCharactersInRegex: a sequence whose end has not come yet
-const unfinishedEscape = /\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]*)?$/
-const panicPattern = /Kernel panic - not syncing[^\n]*/
+const unfinishedEscape = /\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]*\x1b?|[ -/]+)?$/
+const panicPattern = /Kernel panic - not syncing[^\n]*(?=\n)/
 
 /** Collects what the guest prints; QEMU itself writes the raw log file, so nothing is lost with us. */
 export class ConsoleBuffer implements Console {

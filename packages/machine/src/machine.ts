@@ -6,7 +6,7 @@ import type { Reply } from './agent/protocol.ts'
 import { defaultMac, type Hardware, type Memory } from './arguments.ts'
 import { ConsoleBuffer } from './console.ts'
 import { createDisk, type MachineDisk } from './disk/disk.ts'
-import { GuestGone, indent, MachineError } from './errors.ts'
+import { GuestGone, indent, MachineError, messageOf } from './errors.ts'
 import { type GuestLink, GuestShell } from './guest.ts'
 import { type PowerOn, powerOn } from './power.ts'
 import { writeState } from './state.ts'
@@ -92,7 +92,9 @@ export class QemuMachine extends GuestShell implements Machine {
   readonly #watchers = new Set<() => void>()
   #run: PowerOn | undefined
   #lastEnd = 'it was never started'
+  /** Settles when the power-on that is under way or the run that goes on is over. */
   #switching: Promise<unknown> = Promise.resolve()
+  #powerOnPosition = 0
 
   constructor(options: MachineOptions, disks: MachineDisks, power: PowerSwitch) {
     super()
@@ -104,6 +106,7 @@ export class QemuMachine extends GuestShell implements Machine {
     this.console = new ConsoleBuffer(join(options.dir, 'console.log'))
     this.#qemuLogPath = join(options.dir, 'qemu.log')
     this.link = this.#makeLink()
+    this.console.subscribe(() => this.#changed())
   }
 
   get disk(): Disk {
@@ -134,36 +137,37 @@ export class QemuMachine extends GuestShell implements Machine {
 
   /** Starts QEMU paused; for `start` and for restoring a state. */
   async powerOn(memory: Memory, incoming: boolean): Promise<void> {
-    if (this.#run || this.#power.on) throw new MachineError(`${this.name} is running already`)
+    if (this.#power.on) throw new MachineError(`${this.name} is running already`)
     this.#power.on = true
+    this.#powerOnPosition = this.console.position
+    const starting = powerOn({
+      options: this.options,
+      hardware: hardwareOf(this.options),
+      systemDisk: this.disks.system,
+      sdCard: this.disks.sdCard,
+      extraDisks: this.disks.extra,
+      memory,
+      console: this.console,
+      qemuLogPath: this.#qemuLogPath,
+      incoming,
+      onReset: () => this.console.markBoot(),
+    })
+    this.#switching = starting.catch(() => {})
     try {
-      const run = await powerOn({
-        options: this.options,
-        hardware: hardwareOf(this.options),
-        systemDisk: this.disks.system,
-        sdCard: this.disks.sdCard,
-        extraDisks: this.disks.extra,
-        memory,
-        console: this.console,
-        qemuLogPath: this.#qemuLogPath,
-        incoming,
-        onReset: () => this.console.markBoot(),
-      })
+      const run = await starting
       this.#run = run
       this.#switching = run.ended.then((how) => {
         this.#run = undefined
         this.#power.on = false
-        this.#lastEnd = how
+        this.#lastEnd = `QEMU: ${how}`
         this.#changed()
       })
     } catch (error) {
       this.#power.on = false
-      const detail = error instanceof Error ? error.message : String(error)
-      throw new MachineError(`${this.name}: QEMU did not start: ${detail}\n${this.report()}`, {
+      throw new MachineError(`${this.name}: QEMU did not start: ${messageOf(error)}\n${this.report()}`, {
         cause: error,
       })
     }
-    this.console.subscribe(() => this.#changed())
   }
 
   async crash(): Promise<void> {
@@ -173,6 +177,8 @@ export class QemuMachine extends GuestShell implements Machine {
   }
 
   async stop(): Promise<void> {
+    // A power-on that is under way is let through first: only then there is something to switch off.
+    if (!this.#run) await this.#switching
     await this.#run?.kill()
     await this.#switching
   }
@@ -282,10 +288,6 @@ export class QemuMachine extends GuestShell implements Machine {
     return parts.filter(Boolean).join('\n')
   }
 
-  get #powerOnPosition(): number {
-    return 0
-  }
-
   /** A command that ends the boot it runs in; its own answer may get lost with it. */
   async #order(command: string, options: WaitOptions): Promise<void> {
     try {
@@ -311,11 +313,9 @@ export class QemuMachine extends GuestShell implements Machine {
     return {
       name: this.name,
       report: () => this.report(),
-      run: async (command, timeoutMs, signal): Promise<Reply> =>
-        agent().run(await agent().free(signal), command, timeoutMs),
-      put: async (path, content, mode, signal) =>
-        agent().put(await agent().free(signal), path, content, mode),
-      reached: async (signal) => (await agent().free(signal)).bootId!,
+      run: async (command, timeoutMs, signal): Promise<Reply> => agent().run(command, timeoutMs, signal),
+      put: async (path, content, mode, signal) => agent().put(path, content, mode, signal),
+      reached: async (signal) => agent().reached(signal),
       frame: (what, options, lastLook) => ({
         subject: this.name,
         what,

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent } from './agent/agent.ts'
 import { agentCredentials } from './agent/script.ts'
 import {
@@ -15,7 +16,6 @@ import {
 } from './arguments.ts'
 import { type Child, startChild } from './child.ts'
 import type { ConsoleBuffer } from './console.ts'
-import { messageOf } from './errors.ts'
 import { QmpClient } from './qmp.ts'
 import { connectWhenThere } from './sockets.ts'
 import type { MachineOptions, Plug } from './types.ts'
@@ -47,6 +47,7 @@ export interface PowerOn {
 
 const deadlineMsDefault = 30 * 60_000
 const startLimitMs = 60_000
+const lastWordsMs = 2_000
 
 /** Starts QEMU, paused. The guest has not run a single instruction when this returns. */
 export async function powerOn(spec: PowerSpec): Promise<PowerOn> {
@@ -96,6 +97,7 @@ export async function powerOn(spec: PowerSpec): Promise<PowerOn> {
     const consoleSocket = await connectWhenThere(join(socketDir, socketNames.console), limits)
     consoleSocket.on('error', () => {})
     consoleSocket.on('data', (bytes: Buffer) => spec.console.receive(bytes))
+    const consoleEnd = new Promise<void>((resolve) => consoleSocket.once('close', () => resolve()))
     spec.console.markBoot()
     for (const plug of plugs) await plug?.connect()
     const agent =
@@ -115,6 +117,8 @@ export async function powerOn(spec: PowerSpec): Promise<PowerOn> {
       agent?.reconnect('the machine was reset').catch(() => {})
     })
     const ended = started.exited.then(async (how) => {
+      // The guest's last words may still be on their way.
+      await Promise.race([consoleEnd, sleep(lastWordsMs, undefined, { ref: false })])
       agent?.disconnect(`the machine is off (QEMU: ${how})`)
       qmp.close()
       await tidy()
@@ -159,8 +163,4 @@ async function readForwards(qmp: QmpClient, options: MachineOptions): Promise<Ma
 export function parseForwards(usernet: string): Map<number, number> {
   const rows = usernet.matchAll(/TCP\[HOST_FORWARD\]\s+\d+\s+\S+\s+(\d+)\s+\S+\s+(\d+)/g)
   return new Map([...rows].map(([, host, guest]) => [Number(guest), Number(host)]))
-}
-
-export function describeEnd(error: unknown): string {
-  return messageOf(error).split('\n')[0]!
 }

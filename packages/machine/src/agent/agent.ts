@@ -59,25 +59,40 @@ export class Agent {
     for (const lane of this.#lanes) lane.detach(why)
   }
 
-  /** The next free lane of a guest that answers; waits until `signal` aborts. */
-  async free(signal: AbortSignal): Promise<Lane> {
+  /** The boot that answers; waits for one until `signal` aborts. */
+  async reached(signal: AbortSignal): Promise<string> {
     for (;;) {
-      const lane = this.#lanes.find((candidate) => candidate.idle)
-      if (lane) return lane
+      if (this.bootId !== undefined) return this.bootId
       await this.#nextChange(signal)
     }
   }
 
-  async run(lane: Lane, command: string, timeoutMs: number): Promise<Reply> {
+  /** On the next free lane; waits for one until `signal` aborts. Rejects with `GuestGone` when the guest restarts. */
+  async run(command: string, timeoutMs: number, signal: AbortSignal): Promise<Reply> {
     const id = this.#nextId++
     const timeoutSeconds = Math.max(1, Math.ceil(timeoutMs / 1000))
-    return this.#request(lane, id, runRequest(id, command, timeoutSeconds), timeoutSeconds * 1000)
+    return this.#send(id, runRequest(id, command, timeoutSeconds), timeoutSeconds * 1000, signal)
   }
 
-  async put(lane: Lane, path: string, content: Uint8Array, mode: number): Promise<Reply> {
+  async put(path: string, content: Uint8Array, mode: number, signal: AbortSignal): Promise<Reply> {
     const id = this.#nextId++
     // 1 MB/s at the very least, on any host.
-    return this.#request(lane, id, putRequest(id, path, content, mode), 60_000 + content.byteLength / 1000)
+    const timeoutMs = 60_000 + content.byteLength / 1000
+    return this.#send(id, putRequest(id, path, content, mode), timeoutMs, signal)
+  }
+
+  async #send(
+    id: number,
+    bytes: string | Uint8Array,
+    guestTimeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<Reply> {
+    for (;;) {
+      const lane = this.#lanes.find((candidate) => candidate.idle)
+      // In the same turn as the look: between two turns somebody else could take the lane.
+      if (lane) return this.#request(lane, id, bytes, guestTimeoutMs)
+      await this.#nextChange(signal)
+    }
   }
 
   async #request(lane: Lane, id: number, bytes: string | Uint8Array, guestTimeoutMs: number): Promise<Reply> {

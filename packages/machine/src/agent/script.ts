@@ -1,5 +1,5 @@
 /**
- * The guest's end of the agent: a unit, and a shell program that needs sh, timeout, head, base64 and sleep. Both
+ * The guest's end of the agent: a unit, and a shell program that needs sh and of coreutils timeout, base64, head, cat, chmod, mv, rm, mkdir, sleep. Both
  * reach an unmodified image as systemd credentials through fw_cfg. Unit names are short because fw_cfg names are.
  *
  * Several lanes, each a virtio port with a loop of its own that runs one command at a time: a command that hangs
@@ -48,32 +48,8 @@ TimeoutStopSec=2
 OOMScoreAdjust=-900
 `
 
-/**
- * The program, for lanes of these port names.
- *
- * @param portsDir Where the kernel lists ports; another folder in tests.
- */
-export function agentScript(
-  names: readonly string[],
-  places: { readonly portsDir: string; readonly deviceDir: string; readonly scratchDir: string } = {
-    portsDir: '/sys/class/virtio-ports',
-    deviceDir: '/dev',
-    scratchDir: '/run/vm-agent',
-  },
-): string {
-  return `read -r boot </proc/sys/kernel/random/boot_id
-port_of() {
-  for port in ${places.portsDir}/*; do
-    [ -e "$port/name" ] && read -r found <"$port/name" && [ "$found" = "$1" ] || continue
-    echo "${places.deviceDir}/\${port##*/}"
-    return
-  done
-}
-lane() {
-  until port=$(port_of "$1") && [ -e "$port" ]; do sleep 0.2; done
-  dir=${places.scratchDir}/$1
-  mkdir -p "$dir"
-  exec 3<>"$port"
+/** Answers requests on file descriptor 3 for ever; needs `$dir`, a scratch folder, and `$boot`, the id of this boot. */
+export const serveFunction = `serve() {
   printf '.ready %s\\n' "$boot" >&3
   while :; do
     # Without a driver at the other end a port reads as ended.
@@ -92,8 +68,9 @@ lane() {
       answer $? ;;
     put)
       IFS= read -r target <&3
-      { head -c "$first" <&3 >"$target.vm-part" && chmod "$second" "$target.vm-part" &&
-        mv -f "$target.vm-part" "$target"; } 2>"$dir/err"
+      # Everything announced is read, even when it can't be written: the next request follows it.
+      { head -c "$first" <&3 | { cat >"$target.vm-part"; status=$?; cat >/dev/null; exit $status; } &&
+        chmod "$second" "$target.vm-part" && mv -f "$target.vm-part" "$target"; } 2>"$dir/err"
       status=$?
       : >"$dir/out"
       answer $status ;;
@@ -108,6 +85,26 @@ answer() {
     [ -s "$dir/err" ] && base64 "$dir/err"
     printf '.end %s\\n' "$id"
   } >&3
+}
+`
+
+/** The program, for lanes on the virtio ports of these names. */
+function agentScript(names: readonly string[]): string {
+  return `read -r boot </proc/sys/kernel/random/boot_id
+${serveFunction}
+port_of() {
+  for port in /sys/class/virtio-ports/*; do
+    [ -e "$port/name" ] && read -r found <"$port/name" && [ "$found" = "$1" ] || continue
+    echo "/dev/\${port##*/}"
+    return
+  done
+}
+lane() {
+  until port=$(port_of "$1") && [ -e "$port" ]; do sleep 0.2; done
+  dir=/run/vm-agent/$1
+  mkdir -p "$dir"
+  exec 3<>"$port"
+  serve
 }
 modprobe -q virtio_console 2>/dev/null
 ${names.map((name) => `lane ${name} &`).join('\n')}
