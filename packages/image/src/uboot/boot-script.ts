@@ -25,7 +25,7 @@ export interface BootScript {
   readonly rootArguments: readonly string[]
 }
 
-const rootPlaceholder = '${root_uuid}'
+const rootPlaceholder = `\${root_uuid}`
 
 /**
  * The slot's own part of starting: run by the selector, which tells the slot's place, the console and the
@@ -45,8 +45,8 @@ export function renderBootScript(script: BootScript): string {
     // A panic is a failed start, to be counted; the backup GPT serves when the first one is damaged.
     ...(kernelArguments.some((argument) => argument.startsWith('panic=')) ? [] : ['panic=5']),
     ...(kernelArguments.includes('gpt') ? [] : ['gpt']),
-    'console=${console}',
-    '${slot_arguments}',
+    `console=\${console}`,
+    `\${slot_arguments}`,
     ...rootArguments,
   ].join(' ')
 

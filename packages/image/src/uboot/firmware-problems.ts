@@ -80,6 +80,7 @@ function configProblems(firmware: FirmwareSource, build: UbootBuild): string[] {
 const selector = [
   'ab_boot',
   'ab_recover',
+  'ab_order',
   'ab_round',
   'ab_slot_A',
   'ab_slot_B',
