@@ -55,14 +55,19 @@ describe('a download', () => {
   })
 
   test('goes on where the connection was cut', async () => {
+    const starts: number[] = []
     await using server = await startServer((request, response, count) => {
-      if (count === 1) sendAndCut(response, bytes, 100_000)
-      else if (count === 2) sendAndCut(response, bytes, 50_000, 100_000)
+      const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? 'bytes=0-')![1])
+      starts.push(start)
+      if (count < 3) sendAndCut(response, bytes, 120_000, start)
       else sendWithRanges(request, response, bytes)
     })
-    const { error, requests, counted } = await bring(server)
+    const { error, counted } = await bring(server)
     expect(error).toBeUndefined()
-    expect(requests).toEqual(['GET /f', 'GET /f bytes=100000-', 'GET /f bytes=150000-'])
+    // What was under way when the connection ended may be lost; what was written is not asked for again.
+    expect(starts[0]).toBe(0)
+    expect(starts[1]).toBeGreaterThan(0)
+    expect(starts[2]).toBeGreaterThan(starts[1]!)
     expect(counted).toBe(bytes.length)
   })
 

@@ -47,5 +47,6 @@ export function sendWithRanges(request: IncomingMessage, response: ServerRespons
 export function sendAndCut(response: ServerResponse, bytes: Buffer, count: number, start = 0): void {
   if (start === 0) response.writeHead(200, { 'content-length': bytes.length })
   else response.writeHead(206, { 'content-range': `bytes ${start}-${bytes.length - 1}/${bytes.length}` })
-  response.write(bytes.subarray(start, start + count), () => setTimeout(() => response.destroy(), 20))
+  // The pause lets the bytes be read: a client may drop what it has in hand when a connection ends.
+  response.write(bytes.subarray(start, start + count), () => setTimeout(() => response.socket?.end(), 300))
 }
