@@ -11,6 +11,9 @@ identity=$target/identity
 mount_data() { reason=$(mount -t f2fs -o noatime,X-mount.mkdir "$device" "$target" 2>&1); }
 
 unavailable() {
+  # mount goes on with advice in further lines.
+  reason=${reason%%
+*}
   complain "/data is not available: $reason"
   complain "booting without it: no configuration, no users, no containers. What is on it was left as it is."
   echo "$reason" >"$DATA_UNAVAILABLE_MARKER"

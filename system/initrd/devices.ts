@@ -2,6 +2,10 @@ import type { Module } from '@atomixos/image/definition/words.ts'
 
 const units = '/usr/lib/systemd/system'
 
+const coldplugged = ['amba', 'block', 'i2c', 'mmc', 'pci', 'platform', 'spi', 'virtio']
+  .map((subsystem) => `--subsystem-match=${subsystem}`)
+  .join(' ')
+
 /** udev with the rules that disks need, and the drivers of everything a root can be on. */
 export const devices: Module = {
   name: 'initrd-devices',
@@ -63,6 +67,16 @@ export const devices: Module = {
     'i6300esb',
   ],
   files: {
+    [`${units}/systemd-udev-trigger.service.d/subsystems.conf`]: {
+      body: [
+        '[Service]',
+        'ExecStart=',
+        // Buses that a disk, its supplies or a watchdog can be on. All of /sys would be ten times as many devices,
+        // which the system goes through anyway when it starts its own udev.
+        `ExecStart=-udevadm trigger --type=all --action=add --prioritized-subsystem=block ${coldplugged}`,
+        '',
+      ].join('\n'),
+    },
     '/usr/lib/udev/rules.d/59-atomixos-disk.rules': {
       body: [
         '# The system disk is soldered on. An SD card may hold a copy of the same image, with the same partition ids,',
