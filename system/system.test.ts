@@ -1,0 +1,41 @@
+import { evaluate, renderProblems } from '@atomixos/image/definition/index.ts'
+import { describe, expect, test } from 'vitest'
+import { boards } from './index.ts'
+
+describe.each(Object.values(boards))('board $name', ({ rootfs, initrd, firmware, kernelArguments }) => {
+  test.each([rootfs, initrd])('the modules of $name agree', (definition) => {
+    expect(renderProblems(evaluate(definition).problems ?? [])).toBe('')
+  })
+
+  test('nothing is forwarded, by any setting', () => {
+    const { claims } = evaluate(rootfs).evaluated!
+    const claim = claims.get('/usr/lib/sysctl.d/90-system.conf')
+    const text = claim?.type === 'file' ? String(claim.file.body) : ''
+    expect(text).toContain('net.ipv4.ip_forward = 0\n')
+    expect(text).toContain('net.ipv6.conf.all.forwarding = 0\n')
+    expect(text).not.toMatch(/forward\w* = [^0]/)
+  })
+
+  test('every account has an id that Debian gives to no other, and no shell but root', () => {
+    const { users } = evaluate(rootfs).evaluated!
+    const withShell = [...users]
+      .filter(([, { shell }]) => shell !== '/usr/sbin/nologin')
+      .map(([name]) => name)
+    expect(withShell).toEqual(['root'])
+  })
+
+  test('the firmware for tests is built, and at most one is flashed', () => {
+    expect(firmware.map(({ name }) => name)).toContain('qemu')
+    expect(firmware.filter(({ flashed }) => flashed).length).toBeLessThanOrEqual(1)
+  })
+
+  test('what is written to the root is gone with the next boot', () => {
+    expect(kernelArguments).toContain('systemd.volatile=overlay')
+  })
+})
+
+test('both boards run the same root and initrd: what is tested is what is flashed', () => {
+  expect(boards.qemu?.rootfs).toBe(boards.rock64?.rootfs)
+  expect(boards.qemu?.initrd).toBe(boards.rock64?.initrd)
+  expect(boards.qemu?.kernelArguments).toBe(boards.rock64?.kernelArguments)
+})
