@@ -1,5 +1,6 @@
 import type { Board } from '@atomixos/image/definition/words.ts'
 import { initrd } from '../initrd/index.ts'
+import { rock64Drivers } from '../initrd/rock64-drivers.ts'
 import { gateway } from '../modules/index.ts'
 
 /**
@@ -12,6 +13,7 @@ export const rock64: Board = {
   rootfs: gateway,
   initrd,
   deviceTrees: ['rockchip/rk3328-rock64.dtb'],
+  drivers: rock64Drivers,
   kernelArguments: [
     // The tree is below a tmpfs; what is written is gone with the next boot.
     'systemd.volatile=overlay',

@@ -1,6 +1,7 @@
 import { composeInitrd } from '@atomixos/image/build/compose-board.ts'
 import { boardDriverProblems } from '@atomixos/image/kernel/board-drivers.ts'
 import { deviceTree, kernelFiles } from '@atomixos/image/kernel/kernel-files.ts'
+import { kernelProblems } from '@atomixos/image/kernel/kernel-problems.ts'
 import { selectKernelModules } from '@atomixos/image/kernel/select-modules.ts'
 import { openTestInputs, type TestInputs } from '@atomixos/image/kernel/test-inputs.ts'
 import { ContentReader } from '@atomixos/image/tree/read-content.ts'
@@ -10,6 +11,14 @@ import { parseConfig } from '@atomixos/image/uboot/kernel-config.ts'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { rock64 } from '../boards/rock64.ts'
 import { rock64Drivers } from './rock64-drivers.ts'
+
+function rootModules(given: TestInputs): Promise<Tree> {
+  const wanted = rock64.rootfs.modules.flatMap((module) => [
+    ...(module.kernelModules ?? []),
+    ...(module.loadKernelModules ?? []),
+  ])
+  return selectKernelModules({ kernel: given.kernel, wanted }, given)
+}
 
 describe('the initrd', () => {
   let given: TestInputs
@@ -58,6 +67,19 @@ describe('the initrd', () => {
     expect(names.filter((name) => words.test(name))).toEqual([])
   })
 
+  test('carries the kernel that boots, and with the root file system every driver of the Rock64', async () => {
+    const rootfs = await rootModules(given)
+    expect(await kernelProblems({ board: rock64, kernel: given.kernel, initrd: tree, rootfs })).toEqual([])
+  })
+
+  test('modules of another kernel are noticed', async () => {
+    const rootfs = new Map(
+      [...(await rootModules(given))].map(([path, node]) => [path.replace('6.', '5.'), node]),
+    )
+    const [problem] = await kernelProblems({ board: rock64, kernel: given.kernel, initrd: tree, rootfs })
+    expect(problem?.message).toMatch(/^has kernel modules for 5\..*, but 6\..* is what boots$/)
+  })
+
   describe('drivers of the Rock64', () => {
     let board: {
       deviceTree: DeviceTreeNode
@@ -72,17 +94,13 @@ describe('the initrd', () => {
         const node = modules.get([...modules.keys()].find((path) => path.endsWith('/modules.alias'))!)
         return node?.type === 'file' ? text(node) : ''
       }
-      const wanted = rock64.rootfs.modules.flatMap((module) => [
-        ...(module.kernelModules ?? []),
-        ...(module.loadKernelModules ?? []),
-      ])
       board = {
         deviceTree: parseDeviceTree(
           await reader.read(deviceTree(given.kernel, rock64.deviceTrees[0]!).content),
         ).root,
         kernelConfig: parseConfig(await text(kernelFiles(given.kernel).config)),
         initrdAliases: await aliases(tree),
-        rootAliases: await aliases(await selectKernelModules({ kernel: given.kernel, wanted }, given)),
+        rootAliases: await aliases(await rootModules(given)),
       }
     })
     const check = (changes: Partial<typeof board> = {}) =>

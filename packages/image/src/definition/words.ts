@@ -4,6 +4,8 @@
  * error that names both.
  */
 
+import type { DriverNeeds } from '../kernel/board-drivers.ts'
+
 /** One concern: what it needs and what it puts into a tree. Merged with others into one tree. */
 export interface Module {
   /** `network`, `time`, `ssh`... Named in every conflict. */
@@ -125,6 +127,8 @@ export interface Board {
   readonly initrd: TreeDefinition
   /** File names below the kernel package's device tree folder that go into the boot slot. */
   readonly deviceTrees: readonly string[]
+  /** What its device trees need of drivers, for the check that each is where it must be. */
+  readonly drivers?: DriverNeeds
   /** Kernel command line, without what U-Boot adds (console, root, slot). */
   readonly kernelArguments: readonly string[]
   readonly firmware: readonly Firmware[]
