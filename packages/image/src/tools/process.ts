@@ -39,12 +39,14 @@ const outputBytesMax = 64 << 20
 /** Throws ProgramFailed, or the signal's reason when it was aborted. Nothing of the process group survives. */
 export async function runProcess(spec: ProcessSpec): Promise<{ stdout: string; stderr: string }> {
   spec.signal?.throwIfAborted()
-  const child = spawn(spec.argv[0], spec.argv.slice(1), {
-    cwd: spec.cwd,
-    env: spec.env,
-    stdio: [spec.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
-    detached: true,
-  })
+  const child = withUsualUmask(() =>
+    spawn(spec.argv[0], spec.argv.slice(1), {
+      cwd: spec.cwd,
+      env: spec.env,
+      stdio: [spec.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+      detached: true,
+    }),
+  )
   const collected = { stdout: '', stderr: '' }
   const tail: string[] = []
   let timedOut = false
@@ -128,6 +130,16 @@ export async function runProcess(spec: ProcessSpec): Promise<{ stdout: string; s
       ...(exitCodeOfProgram === undefined ? {} : { exitCodeOfProgram }),
       ...(cause === undefined ? {} : { cause }),
     })
+  }
+}
+
+/** The modes of what a program makes must not depend on who runs the build. */
+function withUsualUmask<T>(start: () => T): T {
+  const own = process.umask(0o022)
+  try {
+    return start()
+  } finally {
+    process.umask(own)
   }
 }
 
