@@ -28,6 +28,9 @@ const always = {
   CONFIG_USE_PREBOOT: undefined,
   CONFIG_PANIC_HANG: undefined,
   CONFIG_HUSH_PARSER: 'y',
+  CONFIG_CMD_BOOTI: 'y',
+  // bootm_init() of 2025.01 leaves booti without its notes when this is off.
+  CONFIG_CMD_BOOTM: 'y',
   CONFIG_HASH_VERIFY: 'y',
   CONFIG_SHA256: 'y',
   CONFIG_ARMV8_CE_SHA256: 'y',
