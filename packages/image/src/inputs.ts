@@ -2,7 +2,7 @@ import { basename, join } from 'node:path'
 import type { XzDecoder } from './archive/decompress.ts'
 import { PackageStore } from './archive/package-store.ts'
 import { UserError } from './errors.ts'
-import { Fetcher } from './fetch/fetcher.ts'
+import { Fetcher, LockedFileGone } from './fetch/fetcher.ts'
 import { chooseMirrors, type Mirrors } from './fetch/mirrors.ts'
 import { fetchNpmPackage } from './fetch/npm-package.ts'
 import type { Lock, LockedPackage } from './lock/lock.ts'
@@ -103,6 +103,13 @@ export class Inputs {
     return tree
   }
 
+  /** A tool tree of packages that are not locked (yet), for whoever makes the lock. */
+  toolTreeOf(name: ToolTargetName, packages: readonly LockedPackage[]): Promise<UnpackedToolTree> {
+    return this.#openTree(name, packages, () =>
+      this.#fetcher.fetch(packages.map((file) => ({ file, wantedBy: name }))),
+    )
+  }
+
   /** The files of a locked source package as they are called upstream, with their verified copies. */
   async sourceFiles(
     name: string,
@@ -167,7 +174,11 @@ export class Inputs {
 
   /** Any target with xz in it will do: the three packages become a small tree of their own. */
   #decoder(): Promise<XzDecoder> {
-    this.#xz ??= this.#openDecoder()
+    this.#xz ??= this.#openDecoder().catch((error: unknown) => {
+      // The mirror has dropped one of them: slower then, until the lock is renewed.
+      if (error instanceof LockedFileGone) return { kind: 'wasm' }
+      throw error
+    })
     return this.#xz
   }
 

@@ -41,7 +41,7 @@ export class Apt {
     }
     const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg'
     const sources = suites.flatMap(({ archive, suite }) =>
-      ['deb', 'deb-src'].map(
+      (options.withSources ? ['deb', 'deb-src'] : ['deb']).map(
         (type) => `${type} [signed-by=${keyring}] copy:${mirrorPath}/${archive} ${suite} main`,
       ),
     )
@@ -218,6 +218,8 @@ export interface AptOptions {
   readonly mirrorDir: string
   readonly workDir: string
   readonly architecture: string
+  /** The copy has the indices of source packages, too. */
+  readonly withSources: boolean
   readonly signal: AbortSignal
 }
 

@@ -23,15 +23,18 @@ export interface FetchedIndices {
 }
 
 /**
- * Brings the signed Release files and the indices they name into `mirrorDir`, laid out as a mirror is. Nothing here
- * is trusted yet: apt checks the signatures and every hash when it reads the copy.
+ * Brings the signed Release files and the indices they name into `mirrorDir`, laid out as a mirror is. Without
+ * `checkRelease` nothing here is trusted yet: apt checks the signatures and every hash when it reads the copy.
  */
 export async function fetchIndices(options: {
   readonly mirrors: Mirrors
   readonly mirrorDir: string
   /** Indices by hash, kept between runs. */
   readonly indexDir: string
-  readonly architectures: readonly string[]
+  /** Such as `main/binary-arm64/Packages`, without the ending. */
+  readonly indices: readonly string[]
+  /** The signed part of a Release file; undefined: apt will check it later. */
+  readonly checkRelease?: (text: string, title: string) => Promise<string>
   readonly reporter: Reporter
   readonly signal: AbortSignal
 }): Promise<FetchedIndices> {
@@ -59,21 +62,18 @@ export async function fetchIndices(options: {
         const releasePath = join(suiteDir, 'InRelease')
         await bring(`${base}/InRelease`, releasePath, `${archive} ${suite} InRelease`)
         const text = await readFile(releasePath, 'utf8')
-        const release = parseRelease(text, `${base}/InRelease`)
-        const indices = [
-          'main/source/Sources',
-          ...options.architectures.map((name) => `main/binary-${name}/Packages`),
-        ]
-        for (const index of indices.map((name) => `${name}.xz`)) {
+        const title = `${archive} ${suite} InRelease`
+        const release = parseRelease((await options.checkRelease?.(text, title)) ?? text, title)
+        for (const index of options.indices.map((name) => `${name}.xz`)) {
           const hash = release.files.get(index)
-          if (hash === undefined) throw new UserError(`${base}/InRelease names no ${index}`)
+          if (hash === undefined) throw new UserError(`${title} names no ${index}`)
           const kept = join(options.indexDir, hash.sha256)
           const byHash = `${base}/${dirname(index)}/by-hash/SHA256/${hash.sha256}`
-          const title = `${archive} ${suite} ${index}`
-          await bring(byHash, kept, title, hash).catch(async (error) => {
+          const indexTitle = `${archive} ${suite} ${index}`
+          await bring(byHash, kept, indexTitle, hash).catch(async (error) => {
             // Not every mirror carries the by-hash names.
             if (!(error instanceof FileNotThere)) throw error
-            await bring(`${base}/${index}`, kept, title, hash)
+            await bring(`${base}/${index}`, kept, indexTitle, hash)
           })
           await mkdir(dirname(join(suiteDir, index)), { recursive: true })
           await copyFile(kept, join(suiteDir, index))

@@ -36,14 +36,19 @@ export async function resolveLock(options: ResolveOptions): Promise<Lock> {
   const requests = Object.entries(definition.targets).sort(([a], [b]) => (a < b ? -1 : 1))
   const taken = (name: string) => (options.stale.has(name) ? undefined : previous?.targets[name])
   const asked = requests.filter(([name]) => taken(name) === undefined)
-  // Sources are found in any architecture's indices.
-  const wanted = asked.length > 0 ? asked : requests
+  const takenSource = (name: string) => (options.stale.has(name) ? undefined : previous?.sources[name])
+  const askedSources = definition.sources.filter((name) => takenSource(name) === undefined)
+  // Sources are the same whatever the architecture.
+  const wanted = asked.length > 0 ? asked : requests.slice(0, 1)
   const architectures = [...new Set(wanted.map(([, { architecture }]) => architecture))].sort()
   const indices = await fetchIndices({
     mirrors: options.mirrors,
     mirrorDir,
     indexDir: join(workDir, 'indices'),
-    architectures,
+    indices: [
+      ...architectures.map((name) => `main/binary-${name}/Packages`),
+      ...(askedSources.length > 0 ? ['main/source/Sources'] : []),
+    ],
     reporter,
     signal,
   })
@@ -53,7 +58,8 @@ export async function resolveLock(options: ResolveOptions): Promise<Lock> {
     const sources: Record<string, LockedSource> = {}
     let done = 0
     for (const architecture of architectures) {
-      const apt = await Apt.open({ tools, mirrorDir, workDir, architecture, signal })
+      const withSources = architecture === architectures[0] && askedSources.length > 0
+      const apt = await Apt.open({ tools, mirrorDir, workDir, architecture, withSources, signal })
       for (const [name, request] of asked) {
         if (request.architecture !== architecture) continue
         const locked = previous?.targets[name]
@@ -62,12 +68,7 @@ export async function resolveLock(options: ResolveOptions): Promise<Lock> {
         targets[name] = { architecture, requested: request.packages, packages }
         task.progress(++done, asked.length, 'items')
       }
-      if (architecture === architectures[0]) {
-        for (const name of [...definition.sources].sort()) {
-          const locked = previous?.sources[name]
-          sources[name] = locked !== undefined && !options.stale.has(name) ? locked : await apt.source(name)
-        }
-      }
+      if (withSources) for (const name of askedSources) sources[name] = await apt.source(name)
     }
     task.done()
     return {
@@ -76,7 +77,9 @@ export async function resolveLock(options: ResolveOptions): Promise<Lock> {
       sourceDateEpoch: indices.sourceDateEpoch,
       archives: indices.archives,
       targets: Object.fromEntries(requests.map(([name]) => [name, targets[name] ?? taken(name)!])),
-      sources,
+      sources: Object.fromEntries(
+        [...definition.sources].sort().map((name) => [name, sources[name] ?? takenSource(name)!]),
+      ),
       npm: definition.npm,
     }
   } catch (error) {
@@ -85,7 +88,10 @@ export async function resolveLock(options: ResolveOptions): Promise<Lock> {
   }
 }
 
-/** What apt is told to be installed already. A package whose file is gone is left out: apt finds what replaced it. */
+/**
+ * What apt is told to be installed already. Nothing, when the file of even one package is gone: others may depend on
+ * the very version, and what the indices hold is what belongs together.
+ */
 async function keep(
   apt: Apt,
   target: string,
@@ -94,17 +100,19 @@ async function keep(
 ): Promise<KeptPackage[]> {
   const records = await apt.records(locked.packages.map(({ name }) => name))
   const kept: KeptPackage[] = []
-  for (const entry of locked.packages) {
-    const record = records.get(entry.path)
-    if (record?.get('sha256') === entry.sha256) kept.push({ locked: entry, control: record })
-    else {
-      // Superseded, but perhaps still there.
-      const control = await options.readControl(target, entry).catch((error: unknown) => {
-        if (error instanceof LockedFileGone) return undefined
-        throw error
-      })
-      if (control !== undefined) kept.push({ locked: entry, control: parseStanzas(control)[0]! })
+  try {
+    for (const entry of locked.packages) {
+      const record = records.get(entry.path)
+      // Superseded, but perhaps still there: then its own control file tells what it needs.
+      const control =
+        record?.get('sha256') === entry.sha256
+          ? record
+          : parseStanzas(await options.readControl(target, entry))[0]!
+      kept.push({ locked: entry, control })
     }
+  } catch (error) {
+    if (error instanceof LockedFileGone) return []
+    throw error
   }
   return kept
 }

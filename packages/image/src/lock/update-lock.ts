@@ -1,6 +1,12 @@
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { LockedFileGone } from '../fetch/fetcher.ts'
 import type { Inputs } from '../inputs.ts'
 import type { Reporter } from '../reporter.ts'
+import { hostArchitecture } from '../tools/host.ts'
+import { toolTargets } from '../tools/targets.ts'
 import type { Workspace } from '../workspace.ts'
+import { bootstrapToolPackages } from './bootstrap-tools.ts'
 import type { Lock } from './lock.ts'
 import { type LockChange, lockChanges } from './lock-changes.ts'
 import { lockProblems } from './lock-problems.ts'
@@ -38,16 +44,60 @@ export async function updateLock(options: {
     const lock = { ...before, npm: definition.npm }
     return { lock, changes: lockChanges(before, lock) }
   }
-  const lock = await resolveLock({
-    definition,
-    previous: options.newest ? undefined : before,
-    stale,
-    readControl: async (target, { name }) => (await inputs.packageControl(target, name)).get('control') ?? '',
-    tools: await inputs.toolTree('tools-lock'),
+  const { tools, locked } = await openSolver(options)
+  if (!locked) stale.add('tools-lock')
+  const resolve = () =>
+    resolveLock({
+      definition,
+      previous: options.newest ? undefined : before,
+      stale,
+      readControl: async (target, { name }) =>
+        (await inputs.packageControl(target, name)).get('control') ?? '',
+      tools,
+      mirrors: inputs.mirrors(),
+      cacheDir: options.workspace.cacheDir,
+      reporter,
+      signal,
+    })
+  let lock = await resolve()
+  // What is gone for one target is gone for the others that hold the same file.
+  const shared = gone.length > 0 || !locked ? targetsWithReplacedFiles(before, lock, stale) : []
+  if (shared.length > 0) {
+    for (const name of shared) stale.add(name)
+    lock = await resolve()
+  }
+  return { lock, changes: lockChanges(before, lock) }
+}
+
+/** The tree with apt in it: the locked one, or where the mirror has dropped its packages one made of their successors. */
+async function openSolver(options: Parameters<typeof updateLock>[0]) {
+  const { inputs, reporter, signal, workspace } = options
+  try {
+    return { tools: await inputs.toolTree('tools-lock'), locked: true }
+  } catch (error) {
+    if (!(error instanceof LockedFileGone)) throw error
+    reporter.warn(`${error.message}; its successors are verified with the archive keys of this repository`)
+  }
+  const workDir = join(workspace.cacheDir, 'lock')
+  await rm(join(workDir, 'bootstrap'), { recursive: true, force: true })
+  const packages = await bootstrapToolPackages({
+    requested: toolTargets['tools-lock'],
+    architecture: hostArchitecture().debian,
     mirrors: inputs.mirrors(),
-    cacheDir: options.workspace.cacheDir,
+    mirrorDir: join(workDir, 'bootstrap'),
+    indexDir: join(workDir, 'indices'),
     reporter,
     signal,
   })
-  return { lock, changes: lockChanges(before, lock) }
+  return { tools: await inputs.toolTreeOf('tools-lock', packages), locked: false }
+}
+
+function targetsWithReplacedFiles(before: Lock, after: Lock, stale: ReadonlySet<string>): string[] {
+  const hashes = (lock: Lock, name: string) =>
+    (lock.targets[name]?.packages ?? []).map(({ sha256 }) => sha256)
+  const replaced = new Set([...stale].flatMap((name) => hashes(before, name)))
+  for (const name of stale) for (const sha256 of hashes(after, name)) replaced.delete(sha256)
+  return Object.keys(before.targets).filter(
+    (name) => !stale.has(name) && hashes(before, name).some((sha256) => replaced.has(sha256)),
+  )
 }
