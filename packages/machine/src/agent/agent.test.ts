@@ -1,57 +1,27 @@
-import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
-import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Duplex } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { GuestGone } from '../errors.ts'
-import { killGroup } from '../run.ts'
+import { type LocalGuest, startLocalGuest } from '../fixtures/local-guest.ts'
 import { Agent } from './agent.ts'
-import { serveFunction } from './script.ts'
 
-/**
- * The very loop that runs in guests, in a local sh, on the other end of a socket. Closing the connection and
- * making a new one is what a reset looks like from here.
- */
 describe('the agent, against its own shell program', () => {
   let dir: string
-  let servers: Server[]
-  let pids: number[]
-  let boots: number
+  let guest: LocalGuest
   let agent: Agent
   const never = new AbortController().signal
 
   beforeEach(async () => {
     dir = await mkdtemp(join(tmpdir(), 'agent-'))
-    servers = []
-    pids = []
-    boots = 0
-    for (const lane of ['lane0', 'lane1']) {
-      const server = createServer((socket) => {
-        const setup = `dir=${dir}/${lane}; mkdir -p "$dir"; boot=boot${++boots}`
-        const shell = spawn('sh', ['-c', `${serveFunction}\n${setup}\nserve`], {
-          stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
-          detached: true,
-        })
-        pids.push(shell.pid!)
-        const port = shell.stdio[3] as Duplex
-        port.on('error', () => {})
-        socket.on('error', () => {})
-        socket.pipe(port).pipe(socket)
-        socket.on('close', () => killGroup(shell.pid))
-      })
-      await new Promise<void>((resolve) => server.listen(join(dir, `${lane}.sock`), resolve))
-      servers.push(server)
-    }
-    agent = new Agent([join(dir, 'lane0.sock'), join(dir, 'lane1.sock')], () => true)
+    guest = await startLocalGuest(dir, 2)
+    agent = new Agent(guest.socketPaths, () => true)
     await agent.connect()
   })
   afterEach(async () => {
     agent.disconnect('the test is over')
-    for (const pid of pids) killGroup(pid)
-    for (const server of servers) server.close()
+    guest.stop()
     await rm(dir, { recursive: true, force: true })
   })
 
