@@ -47,7 +47,13 @@ export class Inputs {
     const { cacheDir } = options.workspace
     this.lock = lock
     this.#options = options
-    this.#fetcher = new Fetcher({ cacheDir, reporter, signal, mirrors: () => this.mirrors() })
+    this.#fetcher = new Fetcher({
+      cacheDir,
+      reporter,
+      signal,
+      mirrors: () => this.mirrors(),
+      epochSeconds: lock.sourceDateEpoch,
+    })
     this.#store = new PackageStore({
       cacheDir,
       reporter,

@@ -46,21 +46,31 @@ async function openFetcher(server: TestServer, cacheDir: string) {
     'debian-security': `${server.address}/debian-security`,
     snapshot: undefined,
   })
-  const fetcher = new Fetcher({ cacheDir, mirrors, reporter, signal: new AbortController().signal })
+  const fetcher = new Fetcher({
+    cacheDir,
+    mirrors,
+    epochSeconds: 0,
+    reporter,
+    signal: new AbortController().signal,
+  })
   return { fetcher, lines }
 }
 
 describe('fetching locked files', () => {
   test('brings each once, some at a time, with one display', async () => {
     await using dir = await scratchDir()
+    // The first answers wait until six requests are there; were they fewer at a time, this would never end.
+    const held: (() => void)[] = []
     let open = 0
     let openMax = 0
-    await using server = await startServer((request, response) => {
+    await using server = await startServer((request, response, count) => {
       openMax = Math.max(openMax, ++open)
-      setTimeout(() => {
+      const answer = () => {
         open -= 1
         sendWithRanges(request, response, files.get(request.url!)!)
-      }, 10)
+      }
+      if (count < 6) held.push(answer)
+      else for (const next of [...held.splice(0), answer]) next()
     })
     const { fetcher, lines } = await openFetcher(server, dir.path)
     const wanted = [...files.keys()].flatMap((path) => [want(path), want(path, 'initrd')])
@@ -86,6 +96,7 @@ describe('fetching locked files', () => {
     const fetcher = new Fetcher({
       cacheDir: dir.path,
       mirrors,
+      epochSeconds: 0,
       reporter,
       signal: new AbortController().signal,
     })

@@ -37,6 +37,7 @@ const connections = 6
 export class Fetcher {
   readonly dir: string
   readonly #mirrors: () => Mirrors
+  readonly #epochSeconds: number
   readonly #reporter: Reporter
   readonly #signal: AbortSignal
 
@@ -44,11 +45,14 @@ export class Fetcher {
     cacheDir: string
     /** Called when something must be fetched: a full cache works without any mirror. */
     mirrors: () => Mirrors
+    /** The lock's time stamp: which snapshot to ask for. */
+    epochSeconds: number
     reporter: Reporter
     signal: AbortSignal
   }) {
     this.dir = join(options.cacheDir, 'downloads')
     this.#mirrors = options.mirrors
+    this.#epochSeconds = options.epochSeconds
     this.#reporter = options.reporter
     this.#signal = options.signal
   }
@@ -78,7 +82,7 @@ export class Fetcher {
         try {
           await download(
             {
-              addresses: addressesOf(mirrors, file),
+              addresses: addressesOf(mirrors, file, this.#epochSeconds),
               path: this.pathOf(file),
               sizeBytes: file.sizeBytes,
               sha256: file.sha256,

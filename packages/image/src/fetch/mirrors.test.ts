@@ -58,14 +58,16 @@ describe('mirrors', () => {
   })
 })
 
-test('addresses keep what versions are made of, and end with the snapshot archive', () => {
+test('addresses keep what versions are made of, and end with the snapshot archive in both layouts', () => {
   const mirrors = {
     debian: 'http://m.example/debian',
     'debian-security': '',
     snapshot: 'http://old.example/archive',
   }
-  expect(addressesOf(mirrors, { archive: 'debian', path: 'pool/main/p/p_1%3a2.0+ds~1_all.deb' })).toEqual([
+  const file = { archive: 'debian', path: 'pool/main/p/p_1%3a2.0+ds~1_all.deb' } as const
+  expect(addressesOf(mirrors, file, 1_700_000_000)).toEqual([
     'http://m.example/debian/pool/main/p/p_1%253a2.0+ds~1_all.deb',
+    'http://old.example/archive/debian/20231114T221320Z/pool/main/p/p_1%253a2.0+ds~1_all.deb',
     'http://old.example/archive/debian/pool/main/p/p_1%253a2.0+ds~1_all.deb',
   ])
 })

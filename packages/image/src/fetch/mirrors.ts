@@ -39,11 +39,23 @@ export function chooseMirrors(
   return { debian, 'debian-security': securityGiven ?? security ?? securityBeside(debian), snapshot }
 }
 
-/** Where a locked file may be found, the mirror first. */
-export function addressesOf(mirrors: Mirrors, file: Pick<LockedFile, 'archive' | 'path'>): string[] {
-  const addresses = [`${mirrors[file.archive]}/${encodePath(file.path)}`]
+/**
+ * Where a locked file may be found, the mirror first. A snapshot archive is asked in its two usual layouts: with the
+ * time of the lock as a folder, and as a mirror that never forgets.
+ *
+ * @param epochSeconds The lock's time stamp.
+ */
+export function addressesOf(
+  mirrors: Mirrors,
+  file: Pick<LockedFile, 'archive' | 'path'>,
+  epochSeconds: number,
+): string[] {
+  const path = encodePath(file.path)
+  const addresses = [`${mirrors[file.archive]}/${path}`]
   if (mirrors.snapshot !== undefined) {
-    addresses.push(`${mirrors.snapshot}/${file.archive}/${encodePath(file.path)}`)
+    const time = new Date(epochSeconds * 1000).toISOString().replaceAll(/[-:]|\.\d+/g, '')
+    addresses.push(`${mirrors.snapshot}/${file.archive}/${time}/${path}`)
+    addresses.push(`${mirrors.snapshot}/${file.archive}/${path}`)
   }
   return addresses
 }

@@ -66,7 +66,11 @@ export async function updateLock(options: {
     for (const name of shared) stale.add(name)
     lock = await resolve()
   }
-  return { lock, changes: lockChanges(before, lock) }
+  const changes = lockChanges(before, lock)
+  if (changes.length > 0) return { lock, changes }
+  // Indices are signed anew every few hours. As long as they bring nothing, every time stamp of a build stays.
+  const same = problems.length === 0
+  return { lock: same ? before : { ...before, targets: lock.targets }, changes }
 }
 
 /** The tree with apt in it: the locked one, or where the mirror has dropped its packages one made of their successors. */
