@@ -109,7 +109,7 @@ describe('a download', () => {
     const other = randomBytes(bytes.length)
     await using server = await startServer((_, response) => response.end(other))
     const { error, left, requests } = await bring(server)
-    expect(error?.message).toBe('f.deb is not what was locked: its content has another hash or size')
+    expect(error?.message).toBe('f.deb has the wrong content: its hash or size is not the expected one')
     expect(error?.hint).toContain('ATOMIXOS_DEBIAN_MIRROR')
     expect(left).toEqual([])
     expect(requests).toHaveLength(1)
@@ -124,7 +124,7 @@ describe('a download', () => {
       more()
     })
     const { error, left } = await bring(server)
-    expect(error?.message).toBe('f.deb is not what was locked: its content has another hash or size')
+    expect(error?.message).toBe('f.deb has the wrong content: its hash or size is not the expected one')
     expect(left).toEqual([])
   })
 

@@ -176,7 +176,7 @@ async function discard(partial: string, size: number, options: DownloadOptions):
 }
 
 function wrongContent(file: Download): UserError {
-  return new UserError(`${file.title} is not what was locked: its content has another hash or size`, {
+  return new UserError(`${file.title} has the wrong content: its hash or size is not the expected one`, {
     hint: `the mirror or something on the way to it is broken; choose another one with ATOMIXOS_DEBIAN_MIRROR\n  asked: ${file.addresses[0]}`,
   })
 }

@@ -128,7 +128,7 @@ describe('fetching locked files', () => {
     await using server = await startServer((_, response) => response.end('something else'))
     const { fetcher } = await openFetcher(server, dir.path)
     await expect(fetcher.fetch([...files.keys()].map((path) => want(path)))).rejects.toThrow(
-      /^f\d+\.deb is not what was locked: its content has another hash or size$/,
+      /^f\d+\.deb has the wrong content: its hash or size is not the expected one$/,
     )
     const names = await readdir(join(dir.path, 'downloads'))
     expect(names.filter((name) => !name.endsWith('.part'))).toEqual([])
