@@ -23,7 +23,7 @@ export async function fetchNpmPackage(
   const scratch = join(dir, `.npm-${randomBytes(6).toString('hex')}`)
   try {
     await mkdir(scratch, { recursive: true })
-    await runNpm(['pack', spec, '--pack-destination', scratch, '--silent'], spec, options)
+    await runNpm(['pack', spec, '--pack-destination', scratch, '--loglevel=error'], spec, options)
     const [name] = await readdir(scratch)
     if (name === undefined) throw new UserError(`npm pack ${spec} made no file`)
     const [algorithm, expected] = splitIntegrity(locked)
