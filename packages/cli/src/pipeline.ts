@@ -2,10 +2,11 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { buildBoard } from '@atomixos/image/build/build-board.ts'
 import { type ComposeContext, composeInitrd, composeRootfs } from '@atomixos/image/build/compose-board.ts'
-import { type ArtifactRecord, type BoardManifest, exportBoard } from '@atomixos/image/build/export-board.ts'
+import { exportBoard } from '@atomixos/image/build/export-board.ts'
 import type { Problem } from '@atomixos/image/definition/problems.ts'
 import type { Board } from '@atomixos/image/definition/words.ts'
 import { UserError } from '@atomixos/image/errors.ts'
+import type { Artifact, Manifest } from '@atomixos/image/manifest/manifest.ts'
 import { StepRunner } from '@atomixos/image/step/step.ts'
 import type { FirmwareSource } from '@atomixos/image/uboot/firmware-source.ts'
 import { boards } from '@atomixos/system'
@@ -25,8 +26,8 @@ export interface BuildOptions {
 
 export interface Built {
   readonly distDir: string
-  readonly manifest: BoardManifest
-  readonly files: readonly ArtifactRecord[]
+  readonly manifest: Manifest
+  readonly files: readonly Artifact[]
   /** False when `dist/` was already what it should be. */
   readonly changed: boolean
 }
@@ -46,10 +47,7 @@ export async function build(context: CommandContext, options: BuildOptions): Pro
     composing,
   )
   const distDir = join(context.workspace.distDir, board.name)
-  const { manifest, changed } = await exportBoard(
-    { board: board.name, version: composing.facts.version!, build: made, distDir },
-    composing,
-  )
+  const { manifest, changed } = await exportBoard({ board: board.name, build: made, distDir }, composing)
   return { distDir, manifest, files: manifest.artifacts, changed }
 }
 

@@ -63,7 +63,7 @@ export async function buildBoard(options: BuildBoardOptions, context: ComposeCon
   const flashed = flashedFirmware(board, firmware)
   const disk = await buildDisk(
     {
-      product: `atomixos-${board.name}`,
+      product: board.name,
       firmware: flashed && {
         idbloaderPath: flashed.path('idbloader.img'),
         ubootItbPath: flashed.path('u-boot.itb'),
