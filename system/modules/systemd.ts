@@ -1,5 +1,9 @@
 import type { Module } from '@atomixos/image/definition/words.ts'
 
+const quietSubsystems = ['tty', 'vc', 'memory', 'workqueue', 'bdi', 'cpu', 'clocksource', 'event_source']
+  .map((name) => `--subsystem-nomatch=${name}`)
+  .join(' ')
+
 /** systemd and D-Bus, cut down to a device that is composed as a whole, never installed and never set up. */
 export const systemd: Module = {
   name: 'systemd',
@@ -49,13 +53,19 @@ export const systemd: Module = {
     '/usr/lib/systemd/system.conf.d/10-device.conf': {
       body: [
         '[Manager]',
-        '# Nobody is there to wait: what does not start in time is a failure to be told.',
-        'DefaultTimeoutStartSec=60s',
-        'DefaultTimeoutStopSec=20s',
-        'DefaultDeviceTimeoutSec=45s',
         '# The initrd or the firmware may have armed a watchdog; switching it on here is an option of the board.',
         'RebootWatchdogSec=10min',
         'StatusUnitFormat=name',
+        '',
+      ].join('\n'),
+    },
+    // Three quarters of what is triggered by default are drivers and screen terminals: nothing here waits for them.
+    '/usr/lib/systemd/system/systemd-udev-trigger.service.d/10-device.conf': {
+      body: [
+        '[Service]',
+        'ExecStart=',
+        `ExecStart=-udevadm trigger --type=devices --action=add --prioritized-subsystem=block,net ${quietSubsystems}`,
+        'ExecStart=-udevadm trigger --type=devices --action=add --subsystem-match=tty --sysname-match=ttyS* --sysname-match=ttyAMA*',
         '',
       ].join('\n'),
     },
