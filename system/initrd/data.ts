@@ -29,7 +29,7 @@ export const data: Module = {
           `DATA_UNAVAILABLE_MARKER=${dataUnavailableMarkerPath}`,
         ],
         // Long enough for a check of a full 16 GB disk.
-        TimeoutStartSec: '240s',
+        TimeoutStartSec: '400s',
       },
       Install: { RequiredBy: 'initrd-fs.target' },
     },

@@ -1,8 +1,11 @@
 import type { Module } from '@atomixos/image/definition/words.ts'
 
 const units = '/usr/lib/systemd/system'
-/** How long the initrd may take in all. A first boot takes seconds; a file system check of /data may take minutes. */
-const timeoutSeconds = 600
+/**
+ * How long the initrd may take in all. A first boot takes seconds, a check of /data minutes; an emulated machine on a
+ * busy host takes twenty times as long.
+ */
+const timeoutSeconds = 900
 
 /** Whatever goes wrong ends here: say it on the console, then reset. The boot counter decides what is tried next. */
 export const emergency: Module = {

@@ -51,7 +51,7 @@ export const partitioning: Module = {
           `PARTITION_LABELS="${partitions.map(({ label }) => label).join(' ')}"`,
           `FRESH_FLASH_MARKER=${freshFlashMarkerPath}`,
         ],
-        TimeoutStartSec: '240s',
+        TimeoutStartSec: '400s',
       },
       Install: { RequiredBy: 'initrd-root-fs.target' },
     },
