@@ -1,3 +1,4 @@
+import { setGlobalProxyFromEnv } from 'node:http'
 import { basename, join } from 'node:path'
 import type { XzDecoder } from './archive/decompress.ts'
 import { PackageStore } from './archive/package-store.ts'
@@ -65,7 +66,11 @@ export class Inputs {
 
   /** The mirrors in use; throws UserError when there is none. */
   mirrors(): Mirrors {
-    this.#mirrors ??= chooseMirrors(process.env)
+    if (this.#mirrors === undefined) {
+      this.#mirrors = chooseMirrors(process.env)
+      // As curl and apt do: http_proxy, https_proxy and no_proxy of the environment hold for our downloads too.
+      setGlobalProxyFromEnv()
+    }
     return this.#mirrors
   }
 

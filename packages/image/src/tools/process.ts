@@ -33,6 +33,12 @@ export class ProgramFailed extends UserError {
   }
 }
 
+/** A second Ctrl-C ends us without a chance to wait: no group must be left behind. */
+const running = new Set<() => void>()
+process.on('exit', () => {
+  for (const kill of running) kill()
+})
+
 const linesShown = 20
 const outputBytesMax = 64 << 20
 
@@ -51,7 +57,10 @@ export async function runProcess(spec: ProcessSpec): Promise<{ stdout: string; s
   const tail: string[] = []
   let timedOut = false
   let flooded = false
+  let ended = false
   const kill = () => {
+    // Once it has been waited for, its number may be someone else's.
+    if (ended) return
     try {
       if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
     } catch {
@@ -63,8 +72,7 @@ export async function runProcess(spec: ProcessSpec): Promise<{ stdout: string; s
     kill()
   }, spec.timeoutMs)
   spec.signal?.addEventListener('abort', kill)
-  // Ctrl-C ends us without a chance to wait: the group must not be left behind.
-  process.once('exit', kill)
+  running.add(kill)
   try {
     for (const name of ['stdout', 'stderr'] as const) {
       let rest = ''
@@ -91,7 +99,10 @@ export async function runProcess(spec: ProcessSpec): Promise<{ stdout: string; s
     const { code, signal } = await new Promise<{ code: number | null; signal: string | null }>(
       (resolve, reject) => {
         child.on('error', reject)
-        child.on('close', (code, signal) => resolve({ code, signal }))
+        child.on('close', (code, signal) => {
+          ended = true
+          resolve({ code, signal })
+        })
       },
     ).catch((error: NodeJS.ErrnoException) => {
       throw failure(
@@ -112,7 +123,7 @@ export async function runProcess(spec: ProcessSpec): Promise<{ stdout: string; s
   } finally {
     clearTimeout(timer)
     spec.signal?.removeEventListener('abort', kill)
-    process.removeListener('exit', kill)
+    running.delete(kill)
     kill()
   }
 
