@@ -1,7 +1,7 @@
 import type { Module } from '@atomixos/image/definition/words.ts'
 
 /**
- * Time from the internet, and for the LAN even without it. systemd sets the clock to no earlier than the time of
+ * Time from the internet. systemd sets the clock to no earlier than the time of
  * /usr/lib/clock-epoch, which is the time of the build: a floor for a board without a clock battery.
  */
 export const time: Module = {
@@ -19,10 +19,8 @@ export const time: Module = {
         'makestep 1 3',
         'rtcsync',
         'leapseclist /usr/share/zoneinfo/leap-seconds.list',
-        '# The LAN is served on its own address, alone if need be.',
-        'bindaddress 172.20.30.1',
-        'allow 172.20.30.0/24',
-        'local stratum 10',
+        '# The LAN is served by the device once it knows the LAN; until then nothing listens.',
+        'port 0',
         'cmdport 0',
         '',
       ].join('\n'),

@@ -1,4 +1,4 @@
-import { partitionLinkFolder } from '@atomixos/config'
+import { bootEnvironments, fwEnvConfig, initialEnvironment, partitionLinkFolder } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
 
 const slots = [
@@ -52,14 +52,10 @@ export const update: Module = {
 </busconfig>
 `,
     },
-    '/usr/lib/atomixos/fw_env/rock64.config': {
-      body: '/dev/mtd0 0xF00000 0x2000 0x1000\n/dev/mtd0 0xF10000 0x2000 0x1000\n',
-    },
-    '/usr/lib/atomixos/fw_env/qemu.config': {
-      body: '/dev/mmcblk0 0x0 0x4000\n/dev/mmcblk0 0x80000 0x4000\n',
-    },
+    '/usr/lib/atomixos/fw_env/rock64.config': { body: fwEnvConfig(bootEnvironments.rock64) },
+    '/usr/lib/atomixos/fw_env/qemu.config': { body: fwEnvConfig(bootEnvironments.qemu) },
     // What libubootenv falls back to when both copies are unreadable; U-Boot has the same defaults built in.
-    '/etc/u-boot-initial-env': { body: 'BOOT_ORDER=A B\nBOOT_A_LEFT=3\nBOOT_B_LEFT=3\n' },
+    '/etc/u-boot-initial-env': { body: initialEnvironment },
   },
 }
 
