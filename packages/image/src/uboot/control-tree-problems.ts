@@ -11,7 +11,7 @@ export function controlTreeProblems(root: DeviceTreeNode): string[] {
 
   const aliases = nodeAt(root, 'aliases')
   const emmc = nodeAt(root, text(aliases, 'mmc0') ?? 'none')
-  expect(emmc !== undefined && emmc.properties.has('non-removable'), 'does not call the eMMC mmc0')
+  expect(emmc?.properties.has('non-removable') === true, 'does not call the eMMC mmc0')
 
   const spi = nodeAt(root, text(aliases, 'spi0') ?? 'none')
   const flash = [...(spi?.children.values() ?? [])].find(
