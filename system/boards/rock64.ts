@@ -15,8 +15,6 @@ export const rock64: Board = {
   deviceTrees: ['rockchip/rk3328-rock64.dtb'],
   drivers: rock64Drivers,
   kernelArguments: [
-    // The tree is below a tmpfs; what is written is gone with the next boot.
-    'systemd.volatile=overlay',
     // A panic is a failed start: count it and try again. The backup GPT serves when the first is damaged.
     ...['panic=10', 'gpt'],
     ...['quiet', 'loglevel=4', 'systemd.show_status=false'],

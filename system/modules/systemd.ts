@@ -50,22 +50,13 @@ export const systemd: Module = {
         '',
       ].join('\n'),
     },
-    '/usr/lib/systemd/system.conf.d/10-device.conf': {
-      body: [
-        '[Manager]',
-        '# The initrd or the firmware may have armed a watchdog; switching it on here is an option of the board.',
-        'RebootWatchdogSec=10min',
-        'StatusUnitFormat=name',
-        '',
-      ].join('\n'),
-    },
     // Three quarters of what is triggered by default are drivers and screen terminals: nothing here waits for them.
     '/usr/lib/systemd/system/systemd-udev-trigger.service.d/10-device.conf': {
       body: [
         '[Service]',
         'ExecStart=',
         `ExecStart=-udevadm trigger --type=devices --action=add --prioritized-subsystem=block,net ${quietSubsystems}`,
-        'ExecStart=-udevadm trigger --type=devices --action=add --subsystem-match=tty --sysname-match=ttyS* --sysname-match=ttyAMA*',
+        'ExecStart=-udevadm trigger --type=devices --action=add --subsystem-match=tty --sysname-match=ttyS* --sysname-match=ttyAMA* --sysname-match=hvc*',
         '',
       ].join('\n'),
     },
