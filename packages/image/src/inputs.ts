@@ -10,7 +10,7 @@ import type { Lock, LockedPackage } from './lock/lock.ts'
 import { readLock } from './lock/read-lock.ts'
 import type { Reporter } from './reporter.ts'
 import { hostArchitecture } from './tools/host.ts'
-import { type ToolTargetName, toolTargets } from './tools/targets.ts'
+import { isToolTarget, type ToolTargetName, toolLockTarget } from './tools/targets.ts'
 import { openToolTree, type UnpackedToolTree } from './tools/tool-tree.ts'
 import type { Tree } from './tree/tree.ts'
 import type { Workspace } from './workspace.ts'
@@ -76,9 +76,9 @@ export class Inputs {
 
   /** Fetches all packages of the targets in one go, so that there is one progress display. */
   async fetchTargets(...names: readonly string[]): Promise<void> {
-    const wanted = names.flatMap((wantedBy) =>
-      this.#target(wantedBy).packages.map((file) => ({ file, wantedBy })),
-    )
+    const wanted = names
+      .map(lockTargetHere)
+      .flatMap((wantedBy) => this.#target(wantedBy).packages.map((file) => ({ file, wantedBy })))
     // What is unpacked needs no archive any more.
     await this.#fetcher.fetch(wanted.filter(({ file }) => !this.#store.has(file)))
   }
@@ -107,7 +107,7 @@ export class Inputs {
   toolTree(name: ToolTargetName): Promise<UnpackedToolTree> {
     let tree = this.#trees.get(name)
     if (tree === undefined) {
-      tree = this.#openTree(name, this.#toolPackages(name), () => this.fetchTarget(name))
+      tree = this.#openTree(name, this.#target(lockTargetHere(name)).packages, () => this.fetchTarget(name))
       this.#trees.set(name, tree)
       tree.catch(() => this.#trees.delete(name))
     }
@@ -156,20 +156,6 @@ export class Inputs {
     return target
   }
 
-  #toolPackages(name: ToolTargetName): readonly LockedPackage[] {
-    const target = this.#target(name)
-    const host = hostArchitecture()
-    if (target.architecture !== host.debian) {
-      throw new UserError(
-        `the lock holds tools for ${target.architecture} machines; this one is ${host.debian}`,
-        {
-          hint: `build on an ${target.architecture} machine`,
-        },
-      )
-    }
-    return target.packages
-  }
-
   #openTree(name: string, packages: readonly LockedPackage[], fetch: () => Promise<void>) {
     return openToolTree({
       name,
@@ -195,8 +181,9 @@ export class Inputs {
 
   async #openDecoder(): Promise<XzDecoder> {
     const { workspace, reporter, signal } = this.#options
+    const target = lockTargetHere('tools')
     const names = ['libc6', 'liblzma5', 'xz-utils']
-    const packages = this.#toolPackages('tools').filter(({ name }) => names.includes(name))
+    const packages = this.#target(target).packages.filter(({ name }) => names.includes(name))
     const store = new PackageStore({
       cacheDir: workspace.cacheDir,
       reporter,
@@ -208,9 +195,7 @@ export class Inputs {
       name: 'xz',
       packages,
       packageTrees: async () => {
-        const wanted = packages
-          .filter((file) => !store.has(file))
-          .map((file) => ({ file, wantedBy: 'tools' }))
+        const wanted = packages.filter((file) => !store.has(file)).map((file) => ({ file, wantedBy: target }))
         await this.#fetcher.fetch(wanted)
         return store.packageTrees(packages)
       },
@@ -221,9 +206,12 @@ export class Inputs {
   }
 }
 
+/** Tool targets are locked for every architecture that builds; all others are what their name says. */
+function lockTargetHere(name: string): string {
+  return isToolTarget(name) ? toolLockTarget(name, hostArchitecture().debian) : name
+}
+
 /** Reads the lock; everything else happens when it is asked for. */
 export async function openInputs(options: InputsOptions): Promise<Inputs> {
   return new Inputs(options.lock ?? (await readLock(options.workspace.lockPath)), options)
 }
-
-export const toolTargetNames = Object.keys(toolTargets) as ToolTargetName[]

@@ -1,5 +1,5 @@
-import { hostArchitecture } from '../tools/host.ts'
-import { toolTargets } from '../tools/targets.ts'
+import { buildArchitectures } from '../tools/host.ts'
+import { type ToolTargetName, toolLockTarget, toolTargets } from '../tools/targets.ts'
 import type { LockedNpmPackage } from './lock.ts'
 import { readNpmPackages } from './npm-packages.ts'
 
@@ -25,16 +25,16 @@ export interface LockDefinition {
 export async function lockDefinition(options: {
   readonly rootDir: string
   readonly deviceTrees: Readonly<Record<string, readonly string[]>>
-  /** Debian's name of the architecture that builds; default: this machine's. */
-  readonly toolsArchitecture?: string
 }): Promise<LockDefinition> {
-  const toolsArchitecture = options.toolsArchitecture ?? hostArchitecture().debian
   const targets: Record<string, TargetRequest> = {}
   for (const [name, packages] of Object.entries(options.deviceTrees))
     targets[name] = request('arm64', packages)
   targets.firmware = request('arm64', ['arm-trusted-firmware'])
-  for (const [name, packages] of Object.entries(toolTargets))
-    targets[name] = request(toolsArchitecture, packages)
+  for (const architecture of buildArchitectures) {
+    for (const [name, packages] of Object.entries(toolTargets)) {
+      targets[toolLockTarget(name as ToolTargetName, architecture)] = request(architecture, packages)
+    }
+  }
   return { targets, sources: ['u-boot'], npm: await readNpmPackages(options.rootDir) }
 }
 

@@ -4,7 +4,7 @@ import { LockedFileGone } from '../fetch/fetcher.ts'
 import type { Inputs } from '../inputs.ts'
 import type { Reporter } from '../reporter.ts'
 import { hostArchitecture } from '../tools/host.ts'
-import { toolTargets } from '../tools/targets.ts'
+import { toolLockTarget, toolTargets } from '../tools/targets.ts'
 import type { Workspace } from '../workspace.ts'
 import { bootstrapToolPackages } from './bootstrap-tools.ts'
 import type { Lock } from './lock.ts'
@@ -45,7 +45,7 @@ export async function updateLock(options: {
     return { lock, changes: lockChanges(before, lock) }
   }
   const { tools, locked } = await openSolver(options)
-  if (!locked) stale.add('tools-lock')
+  if (!locked) stale.add(toolLockTarget('tools-lock', hostArchitecture().debian))
   const resolve = () =>
     resolveLock({
       definition,

@@ -24,8 +24,5 @@ export function hostArchitecture(arch: string = process.arch): HostArchitecture 
   return found
 }
 
-export function architectureNamed(debian: string): HostArchitecture {
-  const found = Object.values(architectures).find((architecture) => architecture.debian === debian)
-  if (found === undefined) throw new UserError(`no tools can be run for the architecture ${debian}`)
-  return found
-}
+/** Debian's names of all architectures that can build. */
+export const buildArchitectures = Object.values(architectures).map(({ debian }) => debian)

@@ -1,6 +1,6 @@
 /**
  * The tool trees and the packages that are asked for in each; their dependencies come with them, their
- * recommendations do not. Resolved for the host's architecture.
+ * recommendations do not. Locked for every architecture that can build.
  *
  * Essential packages count as installed nowhere, so a shell and the like are asked for by name.
  */
@@ -126,4 +126,9 @@ export type ToolTargetName = keyof typeof toolTargets
 
 export function isToolTarget(name: string): name is ToolTargetName {
   return Object.hasOwn(toolTargets, name)
+}
+
+/** The target of the lock that holds a tool tree for an architecture (Debian's name): `tools`, `tools-arm64`. */
+export function toolLockTarget(name: ToolTargetName, architecture: string): string {
+  return architecture === 'amd64' ? name : `${name}-${architecture}`
 }
