@@ -17,7 +17,7 @@ export interface ZstdParameters {
 export function compressionIdentity(parameters: ZstdParameters): string {
   const { level, strategy, minMatch, searchLog, targetLength } = parameters
   const numbers = [level, strategy, minMatch, searchLog, targetLength].map((number) => number ?? '')
-  return `zstd ${process.versions.zstd} ${numbers.join(',')}`
+  return `zstd ${process.versions.zstd} sized ${numbers.join(',')}`
 }
 
 const zstdCompressAsync = promisify(zstdCompress)
@@ -41,5 +41,8 @@ function zstdOptions(sizeBytes: number, parameters: ZstdParameters) {
   set(constants.ZSTD_c_searchLog, parameters.searchLog)
   set(constants.ZSTD_c_targetLength, parameters.targetLength)
   // Room for the worst case: one trip to the thread pool instead of one per 16 KiB of output.
-  return { params, chunkSize: Math.max(64, sizeBytes + (sizeBytes >> 8) + 64) }
+  const chunkSize = Math.max(64, sizeBytes + (sizeBytes >> 8) + 64)
+  // Without the size zstd announces the level's own window, 8 MiB at level 19: the kernel, which allots one
+  // block, then refuses to decompress what every user-space program reads.
+  return { params, chunkSize, pledgedSrcSize: sizeBytes }
 }
