@@ -47,6 +47,8 @@ const byFirmware = {
     CONFIG_ENV_IS_IN_MMC: undefined,
     CONFIG_CMD_USB_MASS_STORAGE: 'y',
     CONFIG_USB_GADGET_DWC2_OTG: 'y',
+    CONFIG_DM_USB_GADGET: 'y',
+    CONFIG_PHY_ROCKCHIP_INNO_USB2: 'y',
     CONFIG_CMD_BUTTON: 'y',
     CONFIG_BUTTON_GPIO: 'y',
     CONFIG_MISC_INIT_R: 'y',
