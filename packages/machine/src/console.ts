@@ -5,7 +5,9 @@ import type { Console, ConsoleMatch } from './types.ts'
 const escapes = /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]+[0-~]|[0-~])|[\r\0]/g
 // biome-ignore lint/suspicious/noControlCharactersInRegex: a sequence whose end has not come yet
 const unfinishedEscape = /\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]*\x1b?|[ -/]+)?$/
-const panicPattern = /Kernel panic - not syncing[^\n]*(?=\n)/
+/** Nothing good comes after these: the kernel gave up, or its first process did. */
+const deadEnd =
+  /(?:Kernel panic - not syncing|Failed to execute fallback shell|Freezing execution)[^\n]*(?=\n)/
 
 /** Collects what the guest prints; QEMU itself writes the raw log file, so nothing is lost with us. */
 export class ConsoleBuffer implements Console {
@@ -34,7 +36,7 @@ export class ConsoleBuffer implements Console {
     return this.#bootStart
   }
 
-  /** The panic of the current boot, as the kernel put it. */
+  /** The dead end of the current boot, in the kernel's or systemd's words. */
   get panic(): string | undefined {
     return this.#panic
   }
@@ -47,7 +49,7 @@ export class ConsoleBuffer implements Console {
     this.#rest = arrived.slice(cut)
     // Overlapping the line before, as a chunk may end anywhere.
     const fresh = Math.max(this.#bootStart, this.#text.length - bytes.byteLength - 200)
-    this.#panic ??= panicPattern.exec(this.#text.slice(fresh))?.[0]
+    this.#panic ??= deadEnd.exec(this.#text.slice(fresh))?.[0]
     for (const listener of [...this.#listeners]) listener(bytes)
   }
 

@@ -117,7 +117,7 @@ describe.skipIf(absent)(`a machine in a real QEMU${absent ? ` (skipped: ${absent
     await machine.sendConsole('p')
     await machine.waitForConsoleText(/asked to\n/, { panics: 'expected' })
     await expect(machine.waitForConsoleText('never', { timeoutMs: 60_000 })).rejects.toThrow(
-      'echo: waiting for console text never: the kernel gave up: Kernel panic - not syncing: asked to',
+      'echo: waiting for console text never: the system gave up: Kernel panic - not syncing: asked to',
     )
     const from = machine.console.position
     await machine.reset()

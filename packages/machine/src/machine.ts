@@ -1,5 +1,5 @@
 /** A machine: power, console, disks, and the guest behind them. Composed here, done in the modules beside. */
-import { mkdir } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Reply } from './agent/protocol.ts'
@@ -17,6 +17,8 @@ import { waitFor } from './wait.ts'
 const waitTimeoutMs = 180_000
 const agentLanes = 4
 const MiB = 1024 * 1024
+const consoleLog = 'console.log'
+const qemuLog = 'qemu.log'
 
 export interface MachineDisks {
   readonly system: MachineDisk | undefined
@@ -34,6 +36,8 @@ export async function createMachine(options: MachineOptions): Promise<Machine> {
   checkOptions(options)
   const dir = resolve(options.dir)
   await mkdir(dir, { recursive: true })
+  // Logs of an earlier machine in this folder would be taken for this one's.
+  await Promise.all([consoleLog, qemuLog].map((name) => rm(join(dir, name), { force: true })))
   const power: PowerSwitch = { on: false }
   const off = offGuard(options.name, power)
   const make = (source: NonNullable<MachineOptions['disk']>, file: string) =>
@@ -95,6 +99,7 @@ export class QemuMachine extends GuestShell implements Machine {
   /** Settles when the power-on that is under way or the run that goes on is over. */
   #switching: Promise<unknown> = Promise.resolve()
   #powerOnPosition = 0
+  #resets = 0
 
   constructor(options: MachineOptions, disks: MachineDisks, power: PowerSwitch) {
     super()
@@ -103,8 +108,8 @@ export class QemuMachine extends GuestShell implements Machine {
     this.dir = options.dir
     this.disks = disks
     this.#power = power
-    this.console = new ConsoleBuffer(join(options.dir, 'console.log'))
-    this.#qemuLogPath = join(options.dir, 'qemu.log')
+    this.console = new ConsoleBuffer(join(options.dir, consoleLog))
+    this.#qemuLogPath = join(options.dir, qemuLog)
     this.link = this.#makeLink()
     this.console.subscribe(() => this.#changed())
   }
@@ -140,6 +145,7 @@ export class QemuMachine extends GuestShell implements Machine {
     if (this.#power.on) throw new MachineError(`${this.name} is running already`)
     this.#power.on = true
     this.#powerOnPosition = this.console.position
+    this.#resets = 0
     const starting = powerOn({
       options: this.options,
       hardware: hardwareOf(this.options),
@@ -150,7 +156,10 @@ export class QemuMachine extends GuestShell implements Machine {
       console: this.console,
       qemuLogPath: this.#qemuLogPath,
       incoming,
-      onReset: () => this.console.markBoot(),
+      onReset: () => {
+        this.#resets += 1
+        this.console.markBoot()
+      },
     })
     this.#switching = starting.catch(() => {})
     try {
@@ -283,6 +292,7 @@ export class QemuMachine extends GuestShell implements Machine {
     const parts = [
       section('console', this.console.tail(15)),
       section('QEMU', tailOfFile(this.#qemuLogPath, 8)),
+      this.#resets === 0 ? '' : `  resets since power-on: ${this.#resets}`,
       `  console log: ${this.console.logPath}   QEMU log: ${this.#qemuLogPath}`,
     ]
     return parts.filter(Boolean).join('\n')
@@ -338,7 +348,7 @@ export class QemuMachine extends GuestShell implements Machine {
   #panicked(options: WaitOptions, tell: (why: string) => void): boolean {
     const fatal = (options.panics ?? this.options.panics ?? 'fail') === 'fail'
     if (!fatal || this.console.panic === undefined) return false
-    tell(`the kernel gave up: ${this.console.panic}`)
+    tell(`the system gave up: ${this.console.panic}`)
     return true
   }
 

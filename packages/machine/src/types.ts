@@ -51,8 +51,8 @@ export interface MachineOptions {
   /** Appended to the QEMU command line. */
   readonly extraArguments?: readonly string[]
   /**
-   * Whether `Kernel panic` on the console ends every wait at once (`fail`), or is part of the story
-   * (`expected`, as when a bad slot must be given up). Default: `fail`. Waits can say otherwise.
+   * Whether a kernel panic (or a systemd that gives up) on the console ends every wait at once (`fail`), or is
+   * part of the story (`expected`, as when a bad slot must be given up). Default: `fail`. Waits can say otherwise.
    */
   readonly panics?: 'fail' | 'expected'
   /** Each run of QEMU is killed after this long. Default: 30 minutes. */
