@@ -1,5 +1,3 @@
-import { mkdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { LockedFileGone } from '../fetch/fetcher.ts'
 import type { Mirrors } from '../fetch/mirrors.ts'
 import type { Reporter } from '../reporter.ts'
@@ -9,6 +7,7 @@ import { parseStanzas } from './apt-output.ts'
 import { fetchIndices } from './indices.ts'
 import type { Lock, LockedPackage, LockedSource, LockedTarget } from './lock.ts'
 import type { LockDefinition } from './requests.ts'
+import { openLockWorkDir } from './work-dir.ts'
 
 export interface ResolveOptions {
   readonly definition: LockDefinition
@@ -29,10 +28,8 @@ export interface ResolveOptions {
 /** Asks the mirror for its signed indices and apt for the packages. Throws UserError. */
 export async function resolveLock(options: ResolveOptions): Promise<Lock> {
   const { definition, previous, reporter, signal, tools } = options
-  const workDir = join(options.cacheDir, 'lock')
-  const mirrorDir = join(workDir, 'mirror')
-  await rm(mirrorDir, { recursive: true, force: true })
-  await mkdir(mirrorDir, { recursive: true })
+  await using work = await openLockWorkDir(options.cacheDir)
+  const { mirrorDir } = work
   const requests = Object.entries(definition.targets).sort(([a], [b]) => (a < b ? -1 : 1))
   const taken = (name: string) => (options.stale.has(name) ? undefined : previous?.targets[name])
   const asked = requests.filter(([name]) => taken(name) === undefined)
@@ -44,7 +41,7 @@ export async function resolveLock(options: ResolveOptions): Promise<Lock> {
   const indices = await fetchIndices({
     mirrors: options.mirrors,
     mirrorDir,
-    indexDir: join(workDir, 'indices'),
+    indexDir: work.indexDir,
     indices: [
       ...architectures.map((name) => `main/binary-${name}/Packages`),
       ...(askedSources.length > 0 ? ['main/source/Sources'] : []),
@@ -59,7 +56,7 @@ export async function resolveLock(options: ResolveOptions): Promise<Lock> {
     let done = 0
     for (const architecture of architectures) {
       const withSources = architecture === architectures[0] && askedSources.length > 0
-      const apt = await Apt.open({ tools, mirrorDir, workDir, architecture, withSources, signal })
+      const apt = await Apt.open({ tools, mirrorDir, workDir: work.path, architecture, withSources, signal })
       for (const [name, request] of asked) {
         if (request.architecture !== architecture) continue
         const locked = previous?.targets[name]

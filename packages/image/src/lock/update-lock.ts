@@ -1,5 +1,3 @@
-import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { LockedFileGone } from '../fetch/fetcher.ts'
 import type { Inputs } from '../inputs.ts'
 import type { Reporter } from '../reporter.ts'
@@ -12,6 +10,7 @@ import { type LockChange, lockChanges } from './lock-changes.ts'
 import { lockProblems } from './lock-problems.ts'
 import type { LockDefinition } from './requests.ts'
 import { resolveLock } from './resolve-lock.ts'
+import { openLockWorkDir } from './work-dir.ts'
 
 export interface UpdatedLock {
   readonly lock: Lock
@@ -82,14 +81,13 @@ async function openSolver(options: Parameters<typeof updateLock>[0]) {
     if (!(error instanceof LockedFileGone)) throw error
     reporter.warn(`${error.message}; its successors are verified with the archive keys of this repository`)
   }
-  const workDir = join(workspace.cacheDir, 'lock')
-  await rm(join(workDir, 'bootstrap'), { recursive: true, force: true })
+  await using work = await openLockWorkDir(workspace.cacheDir)
   const packages = await bootstrapToolPackages({
     requested: toolTargets['tools-lock'],
     architecture: hostArchitecture().debian,
     mirrors: inputs.mirrors(),
-    mirrorDir: join(workDir, 'bootstrap'),
-    indexDir: join(workDir, 'indices'),
+    mirrorDir: work.mirrorDir,
+    indexDir: work.indexDir,
     reporter,
     signal,
   })
