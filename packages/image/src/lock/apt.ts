@@ -1,56 +1,35 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UserError } from '../errors.ts'
 import { ProgramFailed } from '../tools/process.ts'
 import type { ToolTree } from '../tools/tools.ts'
 import { type PrintedUri, parsePrintedUris, parseStanzas, toLockedPackage } from './apt-output.ts'
+import { AptRoot, mirrorPath } from './apt-root.ts'
 import { suites } from './indices.ts'
 import type { LockedPackage, LockedSource } from './lock.ts'
-
-const mirrorPath = '/mirror'
-const rootPath = '/apt'
+import { minimalSet, solverRecord } from './minimal-set.ts'
 
 /** The real apt, in the sandbox, on a local copy of the signed indices, for one architecture. */
 export class Apt {
-  readonly #tools: ToolTree
-  readonly #mirrorDir: string
-  readonly #rootDir: string
-  readonly #architecture: string
-  readonly #signal: AbortSignal
+  readonly #options: AptOptions
+  readonly #root: AptRoot
 
-  private constructor(options: AptOptions, rootDir: string) {
-    this.#tools = options.tools
-    this.#mirrorDir = options.mirrorDir
-    this.#rootDir = rootDir
-    this.#architecture = options.architecture
-    this.#signal = options.signal
+  private constructor(options: AptOptions, root: AptRoot) {
+    this.#options = options
+    this.#root = root
   }
 
   /** Reads the indices; apt refuses them here when a signature, a hash or a date of validity is wrong. */
   static async open(options: AptOptions): Promise<Apt> {
-    const rootDir = join(options.workDir, `apt-${options.architecture}`)
-    await rm(rootDir, { recursive: true, force: true })
-    for (const dir of [
-      'etc/apt.conf.d',
-      'etc/preferences.d',
-      'var/lib/apt/lists/partial',
-      'var/cache/apt/archives/partial',
-      'var/lib/dpkg',
-    ]) {
-      await mkdir(join(rootDir, dir), { recursive: true })
-    }
     const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg'
     const sources = suites.flatMap(({ archive, suite }) =>
       (options.withSources ? ['deb', 'deb-src'] : ['deb']).map(
         (type) => `${type} [signed-by=${keyring}] copy:${mirrorPath}/${archive} ${suite} main`,
       ),
     )
-    await writeFile(join(rootDir, 'etc/sources.list'), `${sources.join('\n')}\n`)
-    await writeFile(join(rootDir, 'apt.conf'), configuration(options.architecture))
-    await writeFile(join(rootDir, 'var/lib/dpkg/status'), '')
-    const apt = new Apt(options, rootDir)
+    const dir = join(options.workDir, `apt-${options.architecture}`)
+    const root = await AptRoot.create({ ...options, dir, sources })
     try {
-      await apt.#run('apt-get', ['update', '-qq', '--error-on=any'], 'check and read the package indices')
+      await root.run('apt-get', ['update', '-qq', '--error-on=any'], 'check and read the package indices')
     } catch (error) {
       if (!(error instanceof ProgramFailed)) throw error
       throw new UserError(`apt does not accept the package indices of the mirror\n${error.message}`, {
@@ -58,7 +37,7 @@ export class Apt {
         cause: error,
       })
     }
-    return apt
+    return new Apt(options, root)
   }
 
   /**
@@ -76,28 +55,35 @@ export class Apt {
     let uris: PrintedUri[]
     try {
       uris = parsePrintedUris(
-        (await this.#run('apt-get', [...install, '--print-uris'], `resolve target ${target}`)).stdout,
+        (await this.#root.run('apt-get', [...install, '--print-uris'], `resolve target ${target}`)).stdout,
         mirrorPath,
       )
       if (kept.length > 0) {
-        const simulated = await this.#run('apt-get', [...install, '--simulate'], `resolve target ${target}`)
+        const simulated = await this.#root.run(
+          'apt-get',
+          [...install, '--simulate'],
+          `resolve target ${target}`,
+        )
         for (const [, name] of simulated.stdout.matchAll(/^Remv (\S+)/gm)) removed.add(name!)
       }
     } catch (error) {
       if (!(error instanceof ProgramFailed)) throw error
-      throw unsolvable(target, this.#architecture, error)
+      throw unsolvable(target, this.#options.architecture, error)
     }
     const records = await this.#records(uris.map(({ path }) => packageNameOf(path)))
-    const fresh = uris.map((uri) => {
-      const record = records.get(uri.path)
-      if (record === undefined) throw new Error(`no index record for ${uri.path}`)
-      return toLockedPackage(uri, record)
+    const fresh = uris.map((uri): KeptPackage => {
+      const control = records.get(uri.path)
+      if (control === undefined) throw new Error(`no index record for ${uri.path}`)
+      return { locked: toLockedPackage(uri, control), control }
     })
-    const replaced = new Set(fresh.map(({ name }) => name))
-    const stay = kept
-      .map(({ locked }) => locked)
-      .filter(({ name }) => !replaced.has(name) && !removed.has(name))
-    return [...stay, ...fresh].sort((a, b) => (a.name < b.name ? -1 : 1))
+    const gone = new Set([...fresh.map(({ locked }) => locked.name), ...removed])
+    const all = [...kept.filter(({ locked }) => !gone.has(locked.name)), ...fresh]
+    const dir = join(this.#options.workDir, `minimal-${this.#options.architecture}`)
+    const packages =
+      kept.length === 0
+        ? all.map(({ locked }) => locked)
+        : await minimalSet(requested, all, { ...this.#options, dir })
+    return packages.sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 
   /** Records of the signed indices by pool path, all versions there are of these packages. */
@@ -110,12 +96,12 @@ export class Apt {
     if (names.length === 0) return new Map()
     // A name that is in no index any more is no failure here.
     const arguments_ = ['show', '--all-versions', '--quiet=1', ...new Set(names)]
-    const shown = await this.#run('apt-cache', arguments_, 'read the package indices').catch(
-      (error: unknown) => {
+    const shown = await this.#root
+      .run('apt-cache', arguments_, 'read the package indices')
+      .catch((error: unknown) => {
         if (error instanceof ProgramFailed && error.exitCodeOfProgram === 100) return error
         throw error
-      },
-    )
+      })
     return new Map(parseStanzas(shown.stdout).map((fields) => [fields.get('filename') ?? '', fields]))
   }
 
@@ -123,15 +109,16 @@ export class Apt {
   async #install(requested: readonly string[], kept: readonly KeptPackage[]): Promise<void> {
     const automatic = kept.filter(({ locked }) => !requested.includes(locked.name))
     const states = automatic.map(
-      ({ locked }) => `Package: ${locked.name}\nArchitecture: ${this.#architecture}\nAuto-Installed: 1\n\n`,
+      ({ locked }) =>
+        `Package: ${locked.name}\nArchitecture: ${this.#options.architecture}\nAuto-Installed: 1\n\n`,
     )
-    await writeFile(join(this.#rootDir, 'var/lib/dpkg/status'), kept.map(statusRecord).join(''))
-    await writeFile(join(this.#rootDir, 'var/lib/apt/extended_states'), states.join(''))
+    await this.#root.write('var/lib/dpkg/status', kept.map(statusRecord).join(''))
+    await this.#root.write('var/lib/apt/extended_states', states.join(''))
   }
 
   /** The newest version of a source package, by its files. The .dsc is left out: mirrors may lack it. */
   async source(name: string): Promise<LockedSource> {
-    const printed = await this.#run(
+    const printed = await this.#root.run(
       'apt-get',
       ['source', '-qq', '--print-uris', '--only-source', name],
       `find the source of ${name}`,
@@ -140,7 +127,7 @@ export class Apt {
     const description = files.find(({ path }) => path.endsWith('.dsc'))
     if (description === undefined) throw new UserError(`there is no source package ${name} in the indices`)
     const folder = description.path.slice(0, description.path.lastIndexOf('/'))
-    const shown = await this.#run(
+    const shown = await this.#root.run(
       'apt-cache',
       ['showsrc', '--only-source', name],
       `read the record of source ${name}`,
@@ -165,20 +152,6 @@ export class Apt {
         .sort((a, b) => (a.path < b.path ? -1 : 1)),
     }
   }
-
-  #run(program: string, args: readonly string[], purpose: string) {
-    return this.#tools.run({
-      argv: [`/usr/bin/${program}`, ...args],
-      purpose,
-      mounts: [
-        { hostPath: this.#mirrorDir, guestPath: mirrorPath, writable: false },
-        { hostPath: this.#rootDir, guestPath: rootPath, writable: true },
-      ],
-      env: { APT_CONFIG: `${rootPath}/apt.conf` },
-      timeoutMs: 300_000,
-      signal: this.#signal,
-    })
-  }
 }
 
 /** A package of the lock with its control fields, names in lower case. */
@@ -187,17 +160,8 @@ export interface KeptPackage {
   readonly control: ReadonlyMap<string, string>
 }
 
-/** What apt looks at when it decides; Essential and the like would keep packages that nothing asks for. */
-const solverFields = [
-  ...['package', 'version', 'architecture', 'multi-arch', 'source', 'pre-depends', 'depends'],
-  ...['conflicts', 'breaks', 'replaces', 'provides', 'enhances'],
-]
-
-function statusRecord({ control }: KeptPackage): string {
-  const lines = solverFields
-    .filter((field) => control.has(field))
-    .map((field) => `${field}: ${control.get(field)!.replaceAll('\n', ' ')}`)
-  return `${lines.join('\n')}\nStatus: install ok installed\nMaintainer: none\nDescription: kept\n\n`
+function statusRecord(entry: KeptPackage): string {
+  return `${solverRecord(entry)}Status: install ok installed\nMaintainer: none\nDescription: kept\n\n`
 }
 
 function packageNameOf(path: string): string {
@@ -221,32 +185,4 @@ export interface AptOptions {
   /** The copy has the indices of source packages, too. */
   readonly withSources: boolean
   readonly signal: AbortSignal
-}
-
-function configuration(architecture: string): string {
-  const settings: Readonly<Record<string, string>> = {
-    'Acquire::ForceHash': 'SHA256',
-    'Acquire::Languages': 'none',
-    'APT::Architecture': architecture,
-    'APT::Architectures': architecture,
-    'APT::Get::AutomaticRemove': 'true',
-    // Nothing is kept but for a dependency: kernels and essential packages are no exception here.
-    'APT::AutoRemove::RecommendsImportant': 'false',
-    'APT::AutoRemove::SuggestsImportant': 'false',
-    'APT::Protect-Kernels': 'false',
-    'pkgCacheGen::Essential': 'none',
-    'APT::Install-Recommends': 'false',
-    'APT::Install-Suggests': 'false',
-    // The sandbox has one user only.
-    'APT::Sandbox::User': 'root',
-    'Dir::Cache': `${rootPath}/var/cache/apt`,
-    'Dir::Etc': `${rootPath}/etc`,
-    'Dir::Etc::sourcelist': `${rootPath}/etc/sources.list`,
-    'Dir::Etc::sourceparts': '/dev/null',
-    'Dir::State': `${rootPath}/var/lib/apt`,
-    'Dir::State::status': `${rootPath}/var/lib/dpkg/status`,
-  }
-  return Object.entries(settings)
-    .map(([name, value]) => `${name} "${value}";\n`)
-    .join('')
 }

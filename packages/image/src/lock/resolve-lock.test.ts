@@ -74,6 +74,15 @@ describe.skipIf(absent)(`resolving with apt${absent ? ` (skipped: ${absent})` : 
     expect(sources.has('gzip')).toBe(false)
   })
 
+  test('leaves out what nothing asks for any more, even where it could still be of use', async () => {
+    // gawk would do for a dependency on awk, which mawk fulfils.
+    const previous = await resolve({ packages: ['base-files', 'mawk', 'gawk'] })
+    expect(names(previous)).toEqual(expect.arrayContaining(['gawk', 'mawk']))
+    expect(names(await resolve({ packages: ['base-files'], previous }))).toEqual(
+      names(await resolve({ packages: ['base-files'] })),
+    )
+  })
+
   test('says what cannot be had', async () => {
     await expect(resolve({ packages: ['dash', 'no-such-package'] })).rejects.toThrow(
       'the packages of target small cannot be installed together on arm64:\nE: Unable to locate package no-such-package',
