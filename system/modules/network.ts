@@ -26,24 +26,17 @@ export const network: Module = {
     '/usr/lib/systemd/network/20-kernel-names.link': {
       body: `[Match]\nDriver=${['virtio_net', ...usbDrivers].join(' ')}\n\n[Link]\nNamePolicy=\nMACAddressPolicy=none\n`,
     },
-    // An adapter that came before the onboard one was called eth0 by the kernel: it gets the first free name above.
+    // The kernel calls them ethN or usbN by their address, and eth0 when they come before the onboard adapter.
     '/usr/lib/udev/rules.d/76-usb-ethernet.rules': {
       body: [
-        'ACTION=="add", SUBSYSTEM=="net", SUBSYSTEMS=="usb", KERNEL=="eth0", \\',
-        '  PROGRAM="/usr/lib/atomixos/free-ethernet-name", NAME="%c"',
+        'ACTION=="add", SUBSYSTEM=="net", SUBSYSTEMS=="usb", KERNEL=="eth*|usb*", IMPORT{builtin}="path_id", \\',
+        '  PROGRAM="/usr/lib/atomixos/usb-ethernet-name", NAME="%c"',
         '',
       ].join('\n'),
     },
-    '/usr/lib/atomixos/free-ethernet-name': {
+    '/usr/lib/atomixos/usb-ethernet-name': {
       mode: 0o755,
-      body: [
-        '#!/bin/sh',
-        '# Prints the first of eth1, eth2... that no interface has.',
-        'n=1',
-        'while [ -e "/sys/class/net/eth$n" ]; do n=$((n + 1)); done',
-        'echo "eth$n"',
-        '',
-      ].join('\n'),
+      body: { hostPath: new URL('./usb-ethernet-name.sh', import.meta.url) },
     },
     '/usr/lib/modprobe.d/ethernet-order.conf': {
       body: [

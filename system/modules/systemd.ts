@@ -55,8 +55,8 @@ export const systemd: Module = {
       body: [
         '[Service]',
         'ExecStart=',
-        `ExecStart=-udevadm trigger --type=devices --action=add --prioritized-subsystem=block,net ${quietSubsystems}`,
         'ExecStart=-udevadm trigger --type=devices --action=add --subsystem-match=tty --sysname-match=ttyS* --sysname-match=ttyAMA* --sysname-match=hvc*',
+        `ExecStart=-udevadm trigger --type=devices --action=add --prioritized-subsystem=block,net ${quietSubsystems}`,
         '',
       ].join('\n'),
     },
