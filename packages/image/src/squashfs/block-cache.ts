@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, renameSync, utimesSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { compress, compressionIdentity, type ZstdParameters } from './compression.ts'
@@ -21,6 +22,7 @@ export class BlockCache {
   readonly #dir: string
   readonly #parameters: ZstdParameters
   readonly #identity: string
+  readonly #turns = new Turns(availableParallelism())
   hits = 0
   misses = 0
 
@@ -44,9 +46,11 @@ export class BlockCache {
       return known
     }
     this.misses += 1
-    const block = await packBlock(load(), this.#parameters)
-    writeBlock(path, block)
-    return block
+    return this.#turns.take(async () => {
+      const block = await packBlock(load(), this.#parameters)
+      writeBlock(path, block)
+      return block
+    })
   }
 }
 
@@ -86,4 +90,29 @@ function writeBlock(path: string, block: PackedBlock): void {
   const temporary = `${path}.${randomBytes(6).toString('hex')}`
   writeFileSync(temporary, Buffer.concat([header, block.bytes]))
   renameSync(temporary, path)
+}
+
+/**
+ * As many at a time as there are cores: the thread pool is not left without a thread for what other steps read
+ * and write meanwhile, and blocks that wait their turn are not in memory.
+ */
+class Turns {
+  #free: number
+  readonly #waiting: (() => void)[] = []
+
+  constructor(count: number) {
+    this.#free = count
+  }
+
+  async take<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#free > 0) this.#free -= 1
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    try {
+      return await work()
+    } finally {
+      const next = this.#waiting.shift()
+      if (next === undefined) this.#free += 1
+      else next()
+    }
+  }
 }

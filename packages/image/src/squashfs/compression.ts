@@ -22,13 +22,37 @@ export function compressionIdentity(parameters: ZstdParameters): string {
 
 const zstdCompressAsync = promisify(zstdCompress)
 
-/** On the thread pool. The frame carries its content size, and never needs a window beyond the input. */
-export function compress(bytes: Uint8Array, parameters: ZstdParameters): Promise<Uint8Array> {
-  return zstdCompressAsync(bytes, zstdOptions(bytes.byteLength, parameters))
+/**
+ * On the thread pool. The frame's window is no larger than the content: the kernel has no more room than a block,
+ * and refuses what zstd's own tools and unsquashfs read without complaint.
+ */
+export async function compress(bytes: Uint8Array, parameters: ZstdParameters): Promise<Uint8Array> {
+  const frame = await zstdCompressAsync(bytes, zstdOptions(bytes.byteLength, parameters))
+  return refuseLargeWindow(frame, bytes.byteLength)
 }
 
 export function compressSync(bytes: Uint8Array, parameters: ZstdParameters): Uint8Array {
-  return zstdCompressSync(bytes, zstdOptions(bytes.byteLength, parameters))
+  return refuseLargeWindow(
+    zstdCompressSync(bytes, zstdOptions(bytes.byteLength, parameters)),
+    bytes.byteLength,
+  )
+}
+
+function refuseLargeWindow(frame: Uint8Array, sizeBytes: number): Uint8Array {
+  const windowBytes = frameWindowBytes(frame)
+  if (windowBytes === undefined || windowBytes <= sizeBytes) return frame
+  throw new Error(
+    `zstd wants a window of ${windowBytes} bytes for ${sizeBytes}: the kernel could not read it`,
+  )
+}
+
+/** From the frame header (RFC 8878, 3.1.1.1); undefined: the content's own size, which the header then carries. */
+export function frameWindowBytes(frame: Uint8Array): number | undefined {
+  const descriptor = frame[4]!
+  if ((descriptor & 0x20) !== 0) return undefined
+  const window = frame[5]!
+  const base = 2 ** (10 + (window >> 3))
+  return base + (base / 8) * (window & 7)
 }
 
 function zstdOptions(sizeBytes: number, parameters: ZstdParameters) {
@@ -40,9 +64,11 @@ function zstdOptions(sizeBytes: number, parameters: ZstdParameters) {
   set(constants.ZSTD_c_minMatch, parameters.minMatch)
   set(constants.ZSTD_c_searchLog, parameters.searchLog)
   set(constants.ZSTD_c_targetLength, parameters.targetLength)
-  // Room for the worst case: one trip to the thread pool instead of one per 16 KiB of output.
-  const chunkSize = Math.max(64, sizeBytes + (sizeBytes >> 8) + 64)
-  // Without the size zstd announces the level's own window, 8 MiB at level 19: the kernel, which allots one
-  // block, then refuses to decompress what every user-space program reads.
-  return { params, chunkSize, pledgedSrcSize: sizeBytes }
+  return {
+    params,
+    // Without it, the asynchronous form takes a window of up to 8 MiB, whatever the content's size.
+    pledgedSrcSize: sizeBytes,
+    // Room for the worst case: one trip to the thread pool instead of one per 16 KiB of output.
+    chunkSize: Math.max(64, sizeBytes + (sizeBytes >> 8) + 64),
+  }
 }

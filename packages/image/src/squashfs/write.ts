@@ -190,7 +190,7 @@ interface PlacedBlock extends PlacedFragment {
   readonly bytes: number
 }
 
-/** Compresses ahead on all cores and writes in order. */
+/** Compresses ahead and writes in order. A few blocks wait finished, so that a slow one holds up no core. */
 async function packBlocks(
   jobs: readonly BlockJob[],
   cache: BlockCache,
@@ -199,7 +199,7 @@ async function packBlocks(
 ): Promise<PlacedBlock[]> {
   const reader = new BlockReader()
   const totalBytes = jobs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
-  const ahead = availableParallelism() + 2
+  const ahead = 4 * availableParallelism()
   const pending: Promise<PackedBlock>[] = []
   const start = (job: BlockJob) => {
     const packed = cache.get(jobSource(job), () => readJob(job, reader))
