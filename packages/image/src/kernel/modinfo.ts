@@ -26,22 +26,6 @@ export function parseModuleInfo(elf: Uint8Array): ModuleInfo {
   }
 }
 
-/**
- * `modules.builtin.modinfo`: the same strings for code inside the kernel, each prefixed with its module's name
- * (`virtio_pci.alias=pci:v00001AF4...`). Returns module name to aliases.
- */
-export function parseBuiltinAliases(bytes: Uint8Array): Map<string, string[]> {
-  const aliases = new Map<string, string[]>()
-  for (const text of Buffer.from(bytes).toString('latin1').split('\0')) {
-    const match = /^([^.=]+)\.alias=(.*)$/s.exec(text)
-    if (match === null) continue
-    const known = aliases.get(match[1]!)
-    if (known === undefined) aliases.set(match[1]!, [match[2]!])
-    else known.push(match[2]!)
-  }
-  return aliases
-}
-
 function parseFields(bytes: Uint8Array): Map<string, string[]> {
   const fields = new Map<string, string[]>()
   for (const text of Buffer.from(bytes).toString('latin1').split('\0')) {

@@ -53,7 +53,7 @@ export async function buildBootSlot(
             { hostPath: outDir, guestPath: '/out', writable: true },
             { hostPath: workDir, guestPath: '/files', writable: false },
           ],
-          env: { SOURCE_DATE_EPOCH: String(sourceDateEpoch), TZ: 'UTC', MTOOLS_SKIP_CHECK: '0' },
+          env: { SOURCE_DATE_EPOCH: String(sourceDateEpoch), TZ: 'UTC' },
           timeoutMs: 120_000,
           signal,
         })
