@@ -57,6 +57,21 @@ describe('buildBootSlot', () => {
     expect(stdout).toContain('6 files')
   })
 
+  test('all times are the time of the build', async () => {
+    // Two images made within two seconds would agree on the current time as well.
+    const image = await readFile(slot.path)
+    const rootDirectory = image.subarray(135_168, 135_168 + 6 * 32)
+    const dates = []
+    for (let at = 0; at < rootDirectory.length && rootDirectory[at] !== 0; at += 32) {
+      // A long name has no times of its own.
+      if (rootDirectory[at + 11] !== 0x0f) dates.push(rootDirectory.readUInt16LE(at + 24))
+    }
+    // FAT counts years from 1980: 14 November 2023.
+    const built = ((2023 - 1980) << 9) | (11 << 5) | 14
+    expect(dates.length).toBeGreaterThan(3)
+    expect(new Set(dates)).toEqual(new Set([built]))
+  })
+
   test('same files, same bytes; other files, another volume id', async () => {
     await using again = await openTestInputs()
     const same = await buildBootSlot({ files: new Map([...files].reverse()), sourceDateEpoch }, again)
