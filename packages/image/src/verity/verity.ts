@@ -30,9 +30,10 @@ export function appendVerity(imagePath: string, purpose: string): VerityParamete
   const file = openSync(imagePath, 'r+')
   try {
     const dataBytes = fstatSync(file).size
-    if (dataBytes === 0 || dataBytes % verityBlockBytes !== 0) {
+    // A single block would have no tree at all: a form that no image of ours takes.
+    if (dataBytes <= verityBlockBytes || dataBytes % verityBlockBytes !== 0) {
       throw new RangeError(
-        `${imagePath}: ${dataBytes} bytes are not a positive multiple of ${verityBlockBytes}`,
+        `${imagePath}: ${dataBytes} bytes are not two or more blocks of ${verityBlockBytes}`,
       )
     }
     const levels = [hashData(file, dataBytes, salt)]
