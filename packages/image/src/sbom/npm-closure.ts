@@ -40,7 +40,7 @@ export function npmClosure(packageLockText: string, workspaces: readonly string[
     }
     for (const name of Object.keys(entry.dependencies ?? {})) pending.push(resolve(packages, folder, name))
   }
-  return [...parts.values()].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
+  return [...parts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, part]) => part)
 }
 
 /** The folder Node would find: the nearest node_modules upwards. */
