@@ -78,13 +78,12 @@ export async function restore(saved: SavedState, options: RestoreOptions): Promi
   const off = offGuard(options.name, power)
   const overlay = (file: string) =>
     createOverlay(options.programs, join(saved.dir, `${file}.raw`), join(dir, `${file}.qcow2`), off)
-  const disks: MachineDisks = {
-    system: state.disks.system ? await overlay('system') : undefined,
-    sdCard: state.disks.sdCard ? await overlay('sd') : undefined,
-    extra: await Promise.all(
-      Array.from({ length: state.disks.extra }, (_, index) => overlay(`extra${index}`)),
-    ),
-  }
+  const [system, sdCard, ...extra] = await Promise.all([
+    state.disks.system ? overlay('system') : undefined,
+    state.disks.sdCard ? overlay('sd') : undefined,
+    ...Array.from({ length: state.disks.extra }, (_, index) => overlay(`extra${index}`)),
+  ])
+  const disks: MachineDisks = { system, sdCard, extra: extra.filter((disk) => disk !== undefined) }
   const { hardware } = state
   const restored = new QemuMachine(
     {

@@ -216,6 +216,8 @@ export interface Disk {
   /** Flips every bit of the range: damage that any checksum notices. */
   damage(offsetBytes: number, sizeBytes: number): Promise<void>
   zero(offsetBytes: number, sizeBytes: number): Promise<void>
+  /** A raw copy for other machines, as `disk: { image: path }`; costs what is on the disk, not its size. */
+  copyTo(path: string): Promise<void>
   /** From the primary GPT, or the backup when the primary is bad; throws when neither is good. */
   partitions(): Promise<Partition[]>
   /** The partition of this name; throws with the names there are. */

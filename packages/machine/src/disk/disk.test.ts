@@ -33,6 +33,16 @@ describe.skipIf(absent)(`disks${absent ? ` (skipped: ${absent})` : ''}`, () => {
     expect((await readFile(image))[0]).toBe(1)
   })
 
+  test('a write-protected image makes a disk that can be written, and a disk an image for others', async () => {
+    const image = join(dir, 'image')
+    await writeFile(image, Buffer.alloc(MiB, 1), { mode: 0o444 })
+    const disk = await createDisk(testPrograms(), { image }, join(dir, 'disk'), off)
+    expect((await stat(disk.path)).mode & 0o777).toBe(0o644)
+    await disk.write(0, Buffer.from([2]))
+    await disk.copyTo(join(dir, 'copy'))
+    expect([...(await readFile(join(dir, 'copy')))].slice(0, 2)).toEqual([2, 1])
+  })
+
   test('a disk smaller than its image is an error that leaves nothing behind', async () => {
     const image = join(dir, 'image')
     await writeFile(image, Buffer.alloc(MiB))

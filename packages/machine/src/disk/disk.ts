@@ -1,4 +1,4 @@
-import { open, rename, rm, stat, truncate } from 'node:fs/promises'
+import { chmod, open, rename, rm, stat, truncate } from 'node:fs/promises'
 import { MachineError } from '../errors.ts'
 import { environmentOf, runChecked } from '../run.ts'
 import type { Disk, DiskSource, Partition, Programs } from '../types.ts'
@@ -24,6 +24,8 @@ export async function copySparse(
     timeoutMs: 300_000,
     env: environmentOf(programs),
   })
+  // The image may be write-protected; the copy is there to be written.
+  await chmod(part, 0o644)
   const { size } = await stat(part)
   if (sizeBytes !== undefined && sizeBytes < size) {
     await rm(part)
@@ -141,6 +143,11 @@ export class MachineDisk implements Disk {
     }
   }
 
+  async copyTo(path: string): Promise<void> {
+    await this.#prepare()
+    await copySparse(this.#programs, this.#file.path, path)
+  }
+
   partitions(): Promise<Partition[]> {
     return readPartitions((offset, size) => this.read(offset, size), this.sizeBytes)
   }
@@ -153,15 +160,19 @@ export class MachineDisk implements Disk {
   }
 
   async #open(flags: 'r' | 'r+', offsetBytes: number, sizeBytes: number) {
-    const obstacle = this.#off()
-    if (obstacle) throw new MachineError(`${this.path} cannot be touched: ${obstacle}`)
+    await this.#prepare()
     if (offsetBytes < 0 || offsetBytes + sizeBytes > this.sizeBytes) {
       throw new MachineError(
         `${sizeBytes} bytes at ${offsetBytes} are not on ${this.path} (${this.sizeBytes} bytes)`,
       )
     }
-    if (this.#file.format === 'qcow2') await this.#flatten()
     return await open(this.#file.path, flags)
+  }
+
+  async #prepare(): Promise<void> {
+    const obstacle = this.#off()
+    if (obstacle) throw new MachineError(`${this.path} cannot be touched: ${obstacle}`)
+    if (this.#file.format === 'qcow2') await this.#flatten()
   }
 
   /** An overlay becomes a raw disk of its own the first time somebody looks into it. */
