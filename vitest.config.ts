@@ -2,6 +2,8 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
+    // Concurrent stories of one file: as many machines as the smallest host has cores.
+    maxConcurrency: 2,
     projects: [
       {
         test: {

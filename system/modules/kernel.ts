@@ -17,6 +17,7 @@ export const kernel: Module = {
       'dw_mmc_rockchip',
       'spi_rockchip',
       'spi_nor',
+      'pl330',
     ],
     ...['phy_rockchip_inno_usb2', 'dwc2', 'dwc3', 'xhci_plat_hcd', 'ehci_platform', 'ohci_platform'],
     ...['dw_wdt', 'rockchip_thermal', 'cpufreq_dt', 'leds_gpio', 'ledtrig_heartbeat'],

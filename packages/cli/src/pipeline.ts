@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { buildBoard } from '@atomixos/image/build/build-board.ts'
-import { type ComposeContext, composeInitrd, composeRootfs } from '@atomixos/image/build/compose-board.ts'
+import { type ComposeContext, composeBoard } from '@atomixos/image/build/compose-board.ts'
 import { exportBoard } from '@atomixos/image/build/export-board.ts'
 import type { Problem } from '@atomixos/image/definition/problems.ts'
 import type { Board } from '@atomixos/image/definition/words.ts'
@@ -62,13 +62,10 @@ export async function checkBoards(context: CommandContext): Promise<CheckedBoard
   const checked: CheckedBoard[] = []
   for (const board of Object.values(boards)) {
     const composing = await openComposeContext(context, board, {})
-    const [rootfs, initrd] = await Promise.all([
-      composeRootfs(board, composing),
-      composeInitrd(board, composing),
-    ])
+    const { rootfs, initrd, problems } = await composeBoard(board, composing)
     checked.push({
       board: board.name,
-      problems: [...rootfs.problems, ...initrd.problems],
+      problems,
       summary: `root file system of ${rootfs.tree.size} paths and ${rootfs.packages.length} packages, initrd of ${initrd.tree.size} paths; no problems`,
     })
   }

@@ -17,7 +17,7 @@ import type { FirmwareSource } from '../uboot/firmware-source.ts'
 import { readUbootBuild } from '../uboot/uboot-build.ts'
 import { type BootSlot, buildBootSlot } from '../vfat/boot-slot.ts'
 import { buildFirmware, type FirmwareBuild } from './build-firmware.ts'
-import { type ComposeContext, type ComposedTree, composeInitrd, composeRootfs } from './compose-board.ts'
+import { type ComposeContext, type ComposedBoard, type ComposedTree, composeBoard } from './compose-board.ts'
 
 export interface BuildBoardOptions {
   readonly board: Board
@@ -48,9 +48,8 @@ export async function buildBoard(options: BuildBoardOptions, context: ComposeCon
     { sources: options.firmwareSources, patches: options.firmwarePatches },
     { inputs, steps },
   )
-  const [rootfs, initrd, firmware] = await settled([
-    composeChecked(composeRootfs(board, context), 'root file system'),
-    composeChecked(composeInitrd(board, context), 'initrd'),
+  const [{ rootfs, initrd }, firmware] = await settled([
+    composeChecked(board, context),
     firmwareBuilt,
   ] as const)
   await refuseFirmwareProblems(firmware)
@@ -87,16 +86,14 @@ async function settled<T extends readonly unknown[]>(
   return results.map((result) => (result as PromiseFulfilledResult<unknown>).value) as unknown as T
 }
 
-async function composeChecked(composing: Promise<ComposedTree>, what: string): Promise<ComposedTree> {
-  const composed = await composing
-  if (composed.problems.length === 0) return composed
-  throw new UserError(
-    `the ${what} has ${composed.problems.length} problems\n${renderProblems(composed.problems)}`,
-    {
-      hint: 'correct the modules under system/, then try `./atomixos check`',
-      exitCode: 2,
-    },
-  )
+async function composeChecked(board: Board, context: ComposeContext): Promise<ComposedBoard> {
+  const composed = await composeBoard(board, context)
+  const { problems } = composed
+  if (problems.length === 0) return composed
+  throw new UserError(`board ${board.name} has ${problems.length} problems\n${renderProblems(problems)}`, {
+    hint: 'correct the modules under system/, then try `./atomixos check`',
+    exitCode: 2,
+  })
 }
 
 /** Kernel, initrd, device trees and the script that checks them: what a boot slot holds. */

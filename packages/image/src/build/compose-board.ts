@@ -3,6 +3,7 @@ import type { Evaluated } from '../definition/evaluate.ts'
 import { composeTree, mustEvaluate, type PackageTree, type Problem } from '../definition/index.ts'
 import type { Board, TreeDefinition } from '../definition/words.ts'
 import type { Inputs, UnpackedPackage } from '../inputs.ts'
+import { kernelProblems } from '../kernel/kernel-problems.ts'
 import { selectKernelModules } from '../kernel/select-modules.ts'
 import { bundleDevice } from '../parts/device-bundle.ts'
 import { stripNode } from '../parts/node-runtime.ts'
@@ -26,16 +27,28 @@ export interface ComposedTree {
   readonly tree: Tree
   readonly kernel: Tree
   readonly packages: readonly UnpackedPackage[]
-  /** Nothing may be built from a tree with problems. */
   readonly problems: readonly Problem[]
 }
 
-/** A board's root file system: packages, modules, kernel modules, and the programs that we build. */
-export async function composeRootfs(board: Board, context: ComposeContext): Promise<ComposedTree> {
-  return compose(board.rootfs, context, () => deviceParts(context))
+export interface ComposedBoard {
+  readonly rootfs: ComposedTree
+  readonly initrd: ComposedTree
+  /** All there are, of both trees and of what they must be together. Nothing may be built while there is one. */
+  readonly problems: readonly Problem[]
 }
 
-export async function composeInitrd(board: Board, context: ComposeContext): Promise<ComposedTree> {
+/** The two trees of a board: packages, modules, kernel modules, and the programs that we build. */
+export async function composeBoard(board: Board, context: ComposeContext): Promise<ComposedBoard> {
+  const [rootfs, initrd] = await Promise.all([
+    compose(board.rootfs, context, () => deviceParts(context)),
+    composeInitrd(board, context),
+  ])
+  const together = { board, kernel: initrd.kernel, initrd: initrd.tree, rootfs: rootfs.tree }
+  const problems = [...rootfs.problems, ...initrd.problems, ...(await kernelProblems(together))]
+  return { rootfs, initrd, problems }
+}
+
+export function composeInitrd(board: Board, context: ComposeContext): Promise<ComposedTree> {
   return compose(board.initrd, context, async () => [])
 }
 

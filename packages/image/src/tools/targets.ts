@@ -120,6 +120,27 @@ export const toolTargets = {
     'udhcpc',
     'util-linux',
   ],
+  /** What the benchmark compares us with; no build needs it. */
+  'tools-bench': [
+    'apt',
+    'bash',
+    'coreutils',
+    'dash',
+    'diffutils',
+    'dpkg',
+    'findutils',
+    'grep',
+    'gzip',
+    'libc-bin',
+    'mmdebstrap',
+    'perl',
+    'sed',
+    'squashfs-tools',
+    'tar',
+    'util-linux',
+    'xz-utils',
+    'zstd',
+  ],
 } as const satisfies Readonly<Record<string, readonly string[]>>
 
 export type ToolTargetName = keyof typeof toolTargets

@@ -24,6 +24,8 @@ const always = {
   CONFIG_BOOTCOMMAND: '"run ab_boot; reset"',
   CONFIG_AUTOBOOT_KEYED: 'y',
   CONFIG_AUTOBOOT_KEYED_CTRLC: undefined,
+  CONFIG_AUTOBOOT_DELAY_STR: '"halt!"',
+  CONFIG_BOOT_RETRY_TIME: '600',
   CONFIG_RESET_TO_RETRY: 'y',
   CONFIG_USE_PREBOOT: undefined,
   CONFIG_PANIC_HANG: undefined,
