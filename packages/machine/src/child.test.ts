@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { startChild } from './child.ts'
 import { missing, testPrograms } from './fixtures/programs.ts'
 
-const absent = missing('setpriv', 'sleep')
+const absent = missing('setpriv', 'sh', 'sleep')
 
 describe.skipIf(absent)(`programs that must not outlive us${absent ? ` (skipped: ${absent})` : ''}`, () => {
   let dir: string

@@ -32,6 +32,9 @@ export interface Child {
   signal(signal: NodeJS.Signals): void
 }
 
+/** The signal is only sent for deaths after it was asked for; this catches the ones before. */
+const unlessOrphaned = '[ "$PPID" = "$0" ] && exec "$@"'
+
 const alive = new Set<number>()
 process.on('exit', () => {
   for (const pid of alive) killGroup(pid)
@@ -40,7 +43,11 @@ process.on('exit', () => {
 export async function startChild(options: ChildOptions): Promise<Child> {
   const { programs, logPath, deadlineMs } = options
   // After entering namespaces: changing credentials clears the parent-death signal.
-  const guarded = [...programs.argv('setpriv'), '--pdeathsig', 'KILL', '--', ...options.argv]
+  const guarded = [
+    ...[...programs.argv('setpriv'), '--pdeathsig', 'KILL', '--'],
+    ...[...programs.argv('sh'), '-c', unlessOrphaned, String(process.pid)],
+    ...options.argv,
+  ]
   const [file, ...args] = options.enter?.(guarded) ?? guarded
   const log = openSync(logPath, 'a', 0o644)
   let child: ChildProcess

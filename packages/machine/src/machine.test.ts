@@ -23,7 +23,7 @@ test('forwards are read from what QEMU shows', () => {
   expect([...parseForwards(shown)]).toEqual([[22, 41985]])
 })
 
-const absent = missing('qemu-system-aarch64', 'qemu-img', 'setpriv', 'cp')
+const absent = missing('qemu-system-aarch64', 'qemu-img', 'setpriv', 'sh', 'cp')
 
 /** The guest is a few instructions of our own (fixtures/echo-firmware.s), so that power and console can be tried fast. */
 describe.skipIf(absent)(`a machine in a real QEMU${absent ? ` (skipped: ${absent})` : ''}`, () => {

@@ -14,7 +14,7 @@ test('lines are put together from chunks cut anywhere', () => {
   expect(lines).toEqual(['{"a": "ä"}', '', '{"b": 1}'])
 })
 
-const absent = missing('qemu-system-aarch64', 'setpriv')
+const absent = missing('qemu-system-aarch64', 'setpriv', 'sh')
 
 describe.skipIf(absent)(`QMP with a real QEMU${absent ? ` (skipped: ${absent})` : ''}`, () => {
   let dir: string

@@ -19,6 +19,7 @@ const absent = missing(
   'cat',
   'bwrap',
   'setpriv',
+  'sh',
   'ping',
   'ncat',
   'tcpdump',
