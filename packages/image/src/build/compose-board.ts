@@ -40,12 +40,16 @@ export interface ComposedBoard {
 /** The two trees of a board: packages, modules, kernel modules, and the programs that we build. */
 export async function composeBoard(board: Board, context: ComposeContext): Promise<ComposedBoard> {
   const [rootfs, initrd] = await Promise.all([
-    compose(board.rootfs, context, () => deviceParts(context)),
+    composeRootfs(board, context),
     composeInitrd(board, context),
   ])
   const together = { board, kernel: initrd.kernel, initrd: initrd.tree, rootfs: rootfs.tree }
   const problems = [...rootfs.problems, ...initrd.problems, ...(await kernelProblems(together))]
   return { rootfs, initrd, problems }
+}
+
+export function composeRootfs(board: Board, context: ComposeContext): Promise<ComposedTree> {
+  return compose(board.rootfs, context, () => deviceParts(context))
 }
 
 export function composeInitrd(board: Board, context: ComposeContext): Promise<ComposedTree> {
