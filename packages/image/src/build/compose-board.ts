@@ -1,4 +1,3 @@
-import { checkTree } from '../definition/check/index.ts'
 import type { Evaluated } from '../definition/evaluate.ts'
 import { composeTree, mustEvaluate, type PackageTree, type Problem } from '../definition/index.ts'
 import type { Board, TreeDefinition } from '../definition/words.ts'
@@ -11,6 +10,7 @@ import type { StepRunner } from '../step/step.ts'
 import type { ToolTree } from '../tools/tools.ts'
 import { fileNodeOf, treeOf } from '../tree/file-node.ts'
 import type { Tree } from '../tree/tree.ts'
+import { checkComposed } from './check-composed.ts'
 
 export interface ComposeContext {
   readonly inputs: Inputs
@@ -39,10 +39,7 @@ export interface ComposedBoard {
 
 /** The two trees of a board: packages, modules, kernel modules, and the programs that we build. */
 export async function composeBoard(board: Board, context: ComposeContext): Promise<ComposedBoard> {
-  const [rootfs, initrd] = await Promise.all([
-    composeRootfs(board, context),
-    composeInitrd(board, context),
-  ])
+  const [rootfs, initrd] = await Promise.all([composeRootfs(board, context), composeInitrd(board, context)])
   const together = { board, kernel: initrd.kernel, initrd: initrd.tree, rootfs: rootfs.tree }
   const problems = [...rootfs.problems, ...initrd.problems, ...(await kernelProblems(together))]
   return { rootfs, initrd, problems }
@@ -72,7 +69,7 @@ async function compose(
     parts: [...parts, { name: 'kernel modules', tree: modules }],
     facts: context.facts,
   })
-  const problems = [...composed.problems, ...(await checkTree(composed.tree, evaluated))]
+  const problems = [...composed.problems, ...(await checkComposed(composed.tree, evaluated, context))]
   return { tree: composed.tree, kernel, packages, problems }
 }
 

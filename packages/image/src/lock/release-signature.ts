@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { readCleartextMessage, readKeys, verify } from 'openpgp'
 import { UserError } from '../errors.ts'
 
 /** Debian's archive keys for the series that we build from: this repository's own anchor of trust. */
@@ -18,6 +17,8 @@ export async function verifyRelease(
   now: number,
   keysPath = archiveKeysPath,
 ) {
+  // Large, and needed once in years: not loaded with every command.
+  const { readCleartextMessage, readKeys, verify } = await import('openpgp')
   const hint = 'the mirror may be outdated or not Debian: choose another one with ATOMIXOS_DEBIAN_MIRROR'
   const verificationKeys = await readKeys({ armoredKeys: await readFile(keysPath, 'utf8') })
   const message = await readCleartextMessage({ cleartextMessage: inRelease }).catch((error: Error) => {
