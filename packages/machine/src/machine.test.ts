@@ -4,12 +4,12 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { createMachine } from './create-machine.ts'
 import { writeEchoFirmware } from './fixtures/echo-firmware.ts'
 import { findHolder } from './fixtures/holder.ts'
 import { missing, testPrograms } from './fixtures/programs.ts'
-import { createMachine } from './machine.ts'
 import { parseForwards } from './power.ts'
-import { restore } from './state.ts'
+import { restore } from './state/restore.ts'
 import type { Machine, MachineOptions } from './types.ts'
 
 const MiB = 1024 * 1024
@@ -57,7 +57,7 @@ describe.skipIf(absent)(`a machine in a real QEMU${absent ? ` (skipped: ${absent
   async function started(overrides: Partial<MachineOptions> = {}): Promise<Machine> {
     const machine = await make(overrides)
     await machine.start()
-    await machine.waitForConsoleText('ready')
+    await machine.waitForConsoleText('ready\n')
     return machine
   }
 

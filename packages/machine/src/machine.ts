@@ -1,88 +1,19 @@
 /** A machine: power, console, disks, and the guest behind them. Composed here, done in the modules beside. */
-import { mkdir, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Reply } from './agent/protocol.ts'
-import { defaultMac, type Hardware, type Memory } from './arguments.ts'
+import type { Memory } from './arguments.ts'
 import { ConsoleBuffer } from './console.ts'
-import { createDisk, type MachineDisk } from './disk/disk.ts'
 import { GuestGone, indent, MachineError, messageOf } from './errors.ts'
 import { type GuestLink, GuestShell } from './guest.ts'
+import { consoleLog, hardwareOf, type MachineDisks, type PowerSwitch, qemuLog } from './options.ts'
 import { type PowerOn, powerOn } from './power.ts'
-import { writeState } from './state.ts'
+import { saveState } from './state/save.ts'
 import { tailOfFile } from './tail.ts'
 import type { ConsoleMatch, Disk, Machine, MachineOptions, Qmp, SavedState, WaitOptions } from './types.ts'
 import { waitFor } from './wait.ts'
 
 const waitTimeoutMs = 180_000
-const agentLanes = 4
-const MiB = 1024 * 1024
-const consoleLog = 'console.log'
-const qemuLog = 'qemu.log'
-
-export interface MachineDisks {
-  readonly system: MachineDisk | undefined
-  readonly sdCard: MachineDisk | undefined
-  readonly extra: readonly MachineDisk[]
-}
-
-/** Shared by a machine and its disks: a disk is only touched from outside while its machine is off. */
-export interface PowerSwitch {
-  on: boolean
-}
-
-/** Makes a machine, switched off: its disks are copied, nothing runs yet. */
-export async function createMachine(options: MachineOptions): Promise<Machine> {
-  checkOptions(options)
-  const dir = resolve(options.dir)
-  await mkdir(dir, { recursive: true })
-  // Logs of an earlier machine in this folder would be taken for this one's.
-  await Promise.all([consoleLog, qemuLog].map((name) => rm(join(dir, name), { force: true })))
-  const power: PowerSwitch = { on: false }
-  const off = offGuard(options.name, power)
-  const make = (source: NonNullable<MachineOptions['disk']>, file: string) =>
-    createDisk(options.programs, source, join(dir, file), off)
-  const disks: MachineDisks = {
-    system: options.disk && (await make(options.disk, 'system.raw')),
-    sdCard: options.sdCard && (await make(options.sdCard, 'sd.raw')),
-    extra: await Promise.all((options.extraDisks ?? []).map((source, i) => make(source, `extra${i}.raw`))),
-  }
-  return new QemuMachine(withDefaults(options, dir), disks, power)
-}
-
-export function offGuard(name: string, power: PowerSwitch): () => string | undefined {
-  return () => (power.on ? `${name} is running; stop or crash it first` : undefined)
-}
-
-export function withDefaults(options: MachineOptions, dir: string): MachineOptions {
-  return { ...options, dir, nics: options.nics ?? [{ kind: 'user' }] }
-}
-
-export function hardwareOf(options: MachineOptions): Hardware {
-  return {
-    cpu: options.cpu ?? 'max',
-    cpus: options.cpus ?? 1,
-    memoryBytes: options.memoryBytes ?? 1024 * MiB,
-    watchdog: options.watchdog ?? false,
-    display: options.display ?? false,
-    agentLanes: (options.agent ?? true) ? agentLanes : 0,
-    macs: (options.nics ?? []).map((nic, index) => nic.mac ?? defaultMac(index)),
-  }
-}
-
-function checkOptions(options: MachineOptions): void {
-  if (!/^[a-z0-9][a-z0-9-]*$/.test(options.name)) {
-    throw new MachineError(`${JSON.stringify(options.name)} is no machine name`, {
-      hint: 'use lower-case letters, digits and hyphens',
-    })
-  }
-  if ((options.firmware === undefined) === (options.kernel === undefined)) {
-    throw new MachineError(`${options.name}: give either firmware or kernel`)
-  }
-  if (options.lab === undefined && options.nics?.some((nic) => nic.kind === 'bridge')) {
-    throw new MachineError(`${options.name}: a card on a bridge needs the lab that the bridge is in`)
-  }
-}
 
 export class QemuMachine extends GuestShell implements Machine {
   readonly name: string
@@ -281,7 +212,7 @@ export class QemuMachine extends GuestShell implements Machine {
   }
 
   saveState(dir: string): Promise<SavedState> {
-    return writeState(this, this.#mustRun().qmp, dir)
+    return saveState(this, this.#mustRun().qmp, dir)
   }
 
   get ramPath(): string {

@@ -1,7 +1,6 @@
 /** One power-on: a QEMU process with its control connection, its console and its agent, from start to end. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent } from './agent/agent.ts'
@@ -17,7 +16,7 @@ import {
 import { type Child, startChild } from './child.ts'
 import type { ConsoleBuffer } from './console.ts'
 import { QmpClient } from './qmp.ts'
-import { connectWhenThere } from './sockets.ts'
+import { connectWhenThere, makeSocketDir } from './sockets.ts'
 import type { MachineOptions, Plug } from './types.ts'
 
 export interface PowerSpec {
@@ -52,8 +51,7 @@ const lastWordsMs = 2_000
 /** Starts QEMU, paused. The guest has not run a single instruction when this returns. */
 export async function powerOn(spec: PowerSpec): Promise<PowerOn> {
   const { options, hardware } = spec
-  // Not in the machine's folder: the path of a socket is at most 107 bytes long.
-  const socketDir = await mkdtemp(join(tmpdir(), 'vm-'))
+  const socketDir = await makeSocketDir('vm-')
   const plugs: (Plug | undefined)[] = []
   let child: Child | undefined
   const tidy = async () => {

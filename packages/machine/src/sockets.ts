@@ -1,6 +1,18 @@
+import { mkdtemp } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MachineError, seconds } from './errors.ts'
+
+/** The kernel takes at most 107 bytes; the name of the folder and of a socket in it come on top. */
+const baseBytesMax = 80
+
+/** A fresh folder for sockets, which cannot be in just any folder: their paths must be short. */
+export function makeSocketDir(prefix: string): Promise<string> {
+  const base = Buffer.byteLength(tmpdir()) > baseBytesMax ? '/tmp' : tmpdir()
+  return mkdtemp(join(base, prefix))
+}
 
 /**
  * Connects to a Unix socket that a program we started is about to make. Gives up at once when `stillPossible`

@@ -1,9 +1,9 @@
 /** A lab: one namespace with the switches in it, one for each host, cables between. Nothing leads out of it. */
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { MachineError } from '../errors.ts'
 import { environmentOf, runChecked } from '../run.ts'
+import { makeSocketDir } from '../sockets.ts'
 import type { Bridge, Lab, LabCard, LabHost, LabOptions, Plug } from '../types.ts'
 import { startCapture } from './capture.ts'
 import { NamespaceHost } from './host.ts'
@@ -17,7 +17,7 @@ export async function createLab(options: LabOptions): Promise<Lab> {
   const dir = resolve(options.dir)
   await mkdir(dir, { recursive: true })
   const namespaces = await openLabNamespaces(options.programs)
-  const lab = new NamespaceLab(options, dir, namespaces, await mkdtemp(join(tmpdir(), 'lab-')))
+  const lab = new NamespaceLab(options, dir, namespaces, await makeSocketDir('lab-'))
   try {
     // The switches themselves are mute: no address, no neighbour discovery of their own on the wires.
     await lab.sysctl(namespaces, {
