@@ -318,6 +318,15 @@ describe.concurrent('firmware', () => {
       await selector.sendConsole('printenv ab_if\r')
       await selector.waitForConsoleText('ab_if=virtio')
     })
+    test('a prompt that nobody uses goes away, and the machine boots', async () => {
+      await using selector = await machine('prompt-left-alone', {})
+      await selector.start()
+      await selector.waitForConsoleText('boot in')
+      await selector.sendConsole('halt!')
+      const { end } = await selector.waitForConsoleText('=> ')
+      await selector.waitForConsoleText('Timeout waiting for command', { from: end, timeoutMs: 110_000 })
+      await selector.waitForConsoleText(started, { from: end })
+    })
   })
 })
 
