@@ -107,7 +107,7 @@ describe('the agent, against its own shell program', () => {
   })
 
   test('a file that cannot be written is an error, and the lane goes on', async () => {
-    const reply = await agent.put('/proc/none/file', Buffer.alloc(500_000), 0o644, never)
+    const reply = await agent.put('/proc/none/file', Buffer.alloc(500_000, 'x'), 0o644, never)
     expect(reply.exitCode).not.toBe(0)
     expect(String(reply.stderr)).toContain('/proc/none/file')
     expect(await Promise.all([run('true'), run('true')])).toMatchObject([{ exitCode: 0 }, { exitCode: 0 }])
