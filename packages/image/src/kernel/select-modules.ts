@@ -77,9 +77,9 @@ export async function selectKernelModules(
         await writeFile(join(stagedFolder, name), await reader.read(fileContent(kernel, `${folder}/${name}`)))
       }
       await tools.run({
-        argv: ['/usr/sbin/depmod', '-b', '/work', release],
+        argv: ['/usr/sbin/depmod', '-b', '/scratch', release],
         purpose: 'to index the kernel modules',
-        mounts: [{ hostPath: workDir, guestPath: '/work', writable: true }],
+        mounts: [{ hostPath: workDir, guestPath: '/scratch', writable: true }],
         timeoutMs: 120_000,
         signal,
       })

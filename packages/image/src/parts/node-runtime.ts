@@ -23,10 +23,10 @@ export async function stripNode(
     async run({ outDir, workDir }) {
       await unpackNode(await options.tarballPath(), join(workDir, 'node'))
       await tools.run({
-        argv: ['/usr/bin/aarch64-linux-gnu-strip', '-o', '/out/node', '/work/node'],
+        argv: ['/usr/bin/aarch64-linux-gnu-strip', '-o', '/out/node', '/scratch/node'],
         purpose: "to strip the device's Node",
         mounts: [
-          { hostPath: workDir, guestPath: '/work', writable: false },
+          { hostPath: workDir, guestPath: '/scratch', writable: false },
           { hostPath: outDir, guestPath: '/out', writable: true },
         ],
         timeoutMs: 120_000,

@@ -67,18 +67,18 @@ describe('a program of a tools tree', () => {
   test('writes where it may and nowhere else', async () => {
     await using dir = await scratchDir()
     const mounts = [
-      { hostPath: join(dir.path, 'in'), guestPath: '/work/in', writable: false },
-      { hostPath: join(dir.path, 'out'), guestPath: '/work/out', writable: true },
+      { hostPath: join(dir.path, 'in'), guestPath: '/scratch/in', writable: false },
+      { hostPath: join(dir.path, 'out'), guestPath: '/scratch/out', writable: true },
     ]
     await mkdir(join(dir.path, 'in'))
     await mkdir(join(dir.path, 'out'))
     await writeFile(join(dir.path, 'in/name'), 'content')
     const own = process.umask(0o077)
-    await shell('cp /work/in/name /work/out/copy', { mounts })
+    await shell('cp /scratch/in/name /scratch/out/copy', { mounts })
     process.umask(own)
     expect(await readFile(join(dir.path, 'out/copy'), 'utf8')).toBe('content')
     expect((await stat(join(dir.path, 'out/copy'))).mode & 0o777).toBe(0o644)
-    for (const path of ['/work/in/x', '/usr/bin/x', '/etc/x', '/x']) {
+    for (const path of ['/scratch/in/x', '/usr/bin/x', '/etc/x', '/x']) {
       expect(await messageOf(shell(`echo > ${path}`, { mounts }))).toMatch(/Read-only file system/)
     }
   })
@@ -125,7 +125,7 @@ describe('a program that fails', () => {
   })
 
   test('for a mount that is not there, names the path', async () => {
-    const mounts = [{ hostPath: '/nonexistent', guestPath: '/work', writable: false }]
+    const mounts = [{ hostPath: '/nonexistent', guestPath: '/scratch', writable: false }]
     expect(await messageOf(shell('true', { mounts }))).toBe(
       "try something: the sandbox could not be made: Can't find source path /nonexistent: No such file or directory",
     )
@@ -134,12 +134,12 @@ describe('a program that fails', () => {
 
 describe('a program that does not end', () => {
   /** Counts the seconds into a file for as long as it lives, from a grandchild that left the session. */
-  const heartbeat = 'setsid sh -c "while :; do echo >> /work/beat; sleep 0.05; done" & sleep 100'
+  const heartbeat = 'setsid sh -c "while :; do echo >> /scratch/beat; sleep 0.05; done" & sleep 100'
 
   async function survivors(run: (options: Partial<ToolRun>) => Promise<string>) {
     await using dir = await scratchDir()
     const beat = join(dir.path, 'beat')
-    const message = await run({ mounts: [{ hostPath: dir.path, guestPath: '/work', writable: true }] })
+    const message = await run({ mounts: [{ hostPath: dir.path, guestPath: '/scratch', writable: true }] })
     expect(existsSync(beat)).toBe(true)
     await sleep(100)
     const size = (await stat(beat)).size

@@ -25,7 +25,7 @@ export interface ProgramArguments {
 }
 
 export interface ToolRun {
-  /** Program and arguments as seen inside, for example ['/usr/bin/mkfs.vfat', '--invariant', '/work/boot.vfat']. */
+  /** Program and arguments as seen inside, for example ['/usr/bin/mkfs.vfat', '--invariant', '/scratch/boot.vfat']. */
   readonly argv: readonly [string, ...string[]]
   /** Shown in errors: what the program was needed for. */
   readonly purpose: string

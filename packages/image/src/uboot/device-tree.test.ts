@@ -19,9 +19,9 @@ describe('parseDeviceTree', () => {
     const tools = await (await openTestInputs()).toolTree('tools-firmware')
     await writeFile(join(dir.path, 'tree.dts'), source)
     await tools.run({
-      argv: ['/usr/bin/dtc', '-O', 'dtb', '-o', '/work/tree.dtb', '/work/tree.dts'],
+      argv: ['/usr/bin/dtc', '-O', 'dtb', '-o', '/scratch/tree.dtb', '/scratch/tree.dts'],
       purpose: 'the test',
-      mounts: [{ hostPath: dir.path, guestPath: '/work', writable: true }],
+      mounts: [{ hostPath: dir.path, guestPath: '/scratch', writable: true }],
       timeoutMs: 30_000,
     })
     const blob = await readFile(join(dir.path, 'tree.dtb'))

@@ -41,12 +41,12 @@ umask 022
 mkdir /out/source
 options='--extract --strip-components=1 --no-same-owner --no-same-permissions'
 bzip2 --decompress --stdout /inputs/upstream | tar $options --directory /out/source "$@"
-mkdir /work/debian
-tar --extract --no-same-owner --no-same-permissions --xz --file /inputs/debian --directory /work
+mkdir /scratch/debian
+tar --extract --no-same-owner --no-same-permissions --xz --file /inputs/debian --directory /scratch
 while read -r patch rest; do
   case "$patch" in '' | '#'*) continue ;; esac
-  patch --directory /out/source --strip 1 --silent --force --no-backup-if-mismatch < "/work/debian/patches/$patch"
-done < /work/debian/patches/series
+  patch --directory /out/source --strip 1 --silent --force --no-backup-if-mismatch < "/scratch/debian/patches/$patch"
+done < /scratch/debian/patches/series
 for patch in /inputs/patches/*; do
   patch --directory /out/source --strip 1 --silent --force --no-backup-if-mismatch < "$patch"
 done
@@ -80,7 +80,7 @@ export function ubootSourceStep(options: UbootSourceOptions): Step {
           readOnly(debian.hostPath, '/inputs/debian'),
           readOnly(patchDir, '/inputs/patches'),
           { hostPath: outDir, guestPath: '/out', writable: true },
-          { hostPath: scratch, guestPath: '/work', writable: true },
+          { hostPath: scratch, guestPath: '/scratch', writable: true },
         ],
         timeoutMs: 300_000,
         signal,
