@@ -1,5 +1,5 @@
 /** One power-on: a QEMU process with its control connection, its console and its agent, from start to end. */
-import { rm, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -16,7 +16,7 @@ import {
 import { type Child, startChild } from './child.ts'
 import type { ConsoleBuffer } from './console.ts'
 import { QmpClient } from './qmp.ts'
-import { connectWhenThere, makeSocketDir } from './sockets.ts'
+import { connectWhenThere, makeSocketDir, removeSocketDir } from './sockets.ts'
 import type { MachineOptions, Plug } from './types.ts'
 
 export interface PowerSpec {
@@ -57,7 +57,7 @@ export async function powerOn(spec: PowerSpec): Promise<PowerOn> {
   const tidy = async () => {
     await child?.kill()
     await Promise.allSettled(plugs.map((plug) => plug?.[Symbol.asyncDispose]()))
-    await rm(socketDir, { recursive: true, force: true })
+    await removeSocketDir(socketDir)
   }
   try {
     for (const nic of options.nics ?? []) {

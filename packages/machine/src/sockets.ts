@@ -1,4 +1,5 @@
-import { mkdtemp } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,10 +9,22 @@ import { MachineError, seconds } from './errors.ts'
 /** The kernel takes at most 107 bytes; the name of the folder and of a socket in it come on top. */
 const baseBytesMax = 80
 
+const folders = new Set<string>()
+process.on('exit', () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+})
+
 /** A fresh folder for sockets, which cannot be in just any folder: their paths must be short. */
-export function makeSocketDir(prefix: string): Promise<string> {
+export async function makeSocketDir(prefix: string): Promise<string> {
   const base = Buffer.byteLength(tmpdir()) > baseBytesMax ? '/tmp' : tmpdir()
-  return mkdtemp(join(base, prefix))
+  const folder = await mkdtemp(join(base, prefix))
+  folders.add(folder)
+  return folder
+}
+
+export async function removeSocketDir(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true })
+  folders.delete(folder)
 }
 
 /**

@@ -1,9 +1,9 @@
 /** A lab: one namespace with the switches in it, one for each host, cables between. Nothing leads out of it. */
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { MachineError } from '../errors.ts'
 import { environmentOf, runChecked } from '../run.ts'
-import { makeSocketDir } from '../sockets.ts'
+import { makeSocketDir, removeSocketDir } from '../sockets.ts'
 import type { Bridge, Lab, LabCard, LabHost, LabOptions, Plug } from '../types.ts'
 import { startCapture } from './capture.ts'
 import { NamespaceHost } from './host.ts'
@@ -119,7 +119,7 @@ class NamespaceLab implements Lab {
       ...(await Promise.allSettled(processes.map((process) => process.stop()))),
       ...(await Promise.allSettled(this.#cleanups.map((cleanup) => cleanup()))),
       ...(await Promise.allSettled([this.#namespaces.close()])),
-      ...(await Promise.allSettled([rm(this.#socketDir, { recursive: true, force: true })])),
+      ...(await Promise.allSettled([removeSocketDir(this.#socketDir)])),
     ]
     const failed = results.filter((result) => result.status === 'rejected').map(({ reason }) => reason)
     if (failed.length > 0) throw new AggregateError(failed, 'the lab was not tidied up completely')
