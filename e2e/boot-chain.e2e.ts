@@ -1,7 +1,6 @@
 /** One part of the boot chain after the other is broken, and the device ends up on a slot that works. */
 
-import { constants } from 'node:fs'
-import { copyFile, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createMachine, type Disk, type Machine } from '@atomixos/machine'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -25,7 +24,7 @@ describe.concurrent('boot-chain', () => {
     await first.shutdown()
     await copyPartition(first.disk, 'boot-a', 'boot-b')
     await copyPartition(first.disk, 'rootfs-a', 'rootfs-b')
-    await copyFile(first.disk.path, bothSlotsPath, constants.COPYFILE_FICLONE)
+    await first.disk.copyTo(bothSlotsPath)
     await rm(first.disk.path)
   })
   afterAll(async () => {

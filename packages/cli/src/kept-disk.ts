@@ -1,17 +1,22 @@
-import { constants } from 'node:fs'
-import { copyFile, rename, stat, truncate, writeFile } from 'node:fs/promises'
+import { open, rename, stat } from 'node:fs/promises'
+import { copySparse, type Programs } from '@atomixos/machine'
 
 /** The disk that an earlier run left, or a new one: a copy of an image, or zeros. Gives the path. */
 export async function prepareKeptDisk(
   path: string,
   from: { readonly image?: string; readonly sizeBytes: number },
+  programs: Programs,
 ): Promise<string> {
   if (await stat(path).catch(() => undefined)) return path
-  // Under another name until it is whole: an interrupted copy must not pass for a disk next time.
-  const unfinished = `${path}.new`
-  if (from.image) await copyFile(from.image, unfinished, constants.COPYFILE_FICLONE)
-  else await writeFile(unfinished, '')
-  await truncate(unfinished, from.sizeBytes)
+  if (from.image !== undefined) {
+    await copySparse(programs, from.image, path, from.sizeBytes)
+    return path
+  }
+  // Under another name until it is whole: an interrupted start must not pass for a disk next time.
+  const unfinished = `${path}.part`
+  const file = await open(unfinished, 'w')
+  await file.truncate(from.sizeBytes)
+  await file.close()
   await rename(unfinished, path)
   return path
 }

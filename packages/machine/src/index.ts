@@ -1,4 +1,5 @@
 export { createMachine } from './create-machine.ts'
+export { copySparse } from './disk/disk.ts'
 export { GuestGone, MachineError, ProgramError, WaitError } from './errors.ts'
 export { createLab } from './lab/lab.ts'
 export { hostPrograms, treePrograms } from './programs.ts'

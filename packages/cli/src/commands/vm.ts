@@ -1,11 +1,12 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UserError } from '@atomixos/image/errors.ts'
-import { createMachine, type Machine, type MachineOptions } from '@atomixos/machine'
+import { createMachine, type Machine, type MachineOptions, type Programs } from '@atomixos/machine'
 import type { Command } from 'commander'
 import { InvalidArgumentError } from 'commander'
 import { readBuilt } from '../built.ts'
 import type { CommandContext } from '../context.ts'
+import { prepareKeptDisk } from '../kept-disk.ts'
 import { openMachineTools } from '../machine-tools.ts'
 
 interface VmOptions {
@@ -25,7 +26,9 @@ interface Forward {
 
 /** Ctrl-], as telnet and machinectl use it: no program on a console needs it. */
 const escapeByte = 0x1d
+/** The eMMC of a Rock64, and the card on which QEMU's U-Boot keeps its environment. */
 const diskBytes = 16_000_000_000 - (16_000_000_000 % 512)
+const environmentBytes = 1024 * 1024
 
 export function addVm(program: Command, context: CommandContext): void {
   program
@@ -74,8 +77,8 @@ async function runVm(context: CommandContext, options: VmOptions): Promise<void>
     dir,
     firmware: built.qemuFirmwarePath,
     ...(options.keep
-      ? await keptDisks(dir, built.imagePath)
-      : { disk: { image: built.imagePath, sizeBytes: diskBytes }, sdCard: { sizeBytes: 1024 * 1024 } }),
+      ? await keptDisks(dir, built.imagePath, programs)
+      : { disk: { image: built.imagePath, sizeBytes: diskBytes }, sdCard: { sizeBytes: environmentBytes } }),
     cpu: options.cpu,
     memoryBytes: options.memory * 1024 * 1024,
     nics: [{ kind: 'user', restricted: false, forwards: [...options.forward] }],
@@ -118,7 +121,7 @@ async function joinConsole(machine: Machine, signal: AbortSignal): Promise<void>
   const onInput = (bytes: Buffer) => {
     const end = bytes.indexOf(escapeByte)
     const typed = end === -1 ? bytes : bytes.subarray(0, end)
-    if (typed.length > 0) void machine.sendConsole(typed.toString('latin1'))
+    if (typed.length > 0) void machine.sendConsole(typed)
     if (end !== -1) stop.abort()
   }
   if (stdin.isTTY) stdin.setRawMode(true)
@@ -136,13 +139,16 @@ async function joinConsole(machine: Machine, signal: AbortSignal): Promise<void>
   }
 }
 
-async function keptDisks(dir: string, imagePath: string): Promise<Pick<MachineOptions, 'disk' | 'sdCard'>> {
-  const { prepareKeptDisk } = await import('../kept-disk.ts')
+async function keptDisks(
+  dir: string,
+  imagePath: string,
+  programs: Programs,
+): Promise<Pick<MachineOptions, 'disk' | 'sdCard'>> {
+  const kept = (name: string, from: { image?: string; sizeBytes: number }) =>
+    prepareKeptDisk(join(dir, name), from, programs)
   return {
-    disk: {
-      file: await prepareKeptDisk(join(dir, 'kept-disk.img'), { image: imagePath, sizeBytes: diskBytes }),
-    },
-    sdCard: { file: await prepareKeptDisk(join(dir, 'kept-environment.img'), { sizeBytes: 1024 * 1024 }) },
+    disk: { file: await kept('kept-disk.img', { image: imagePath, sizeBytes: diskBytes }) },
+    sdCard: { file: await kept('kept-environment.img', { sizeBytes: environmentBytes }) },
   }
 }
 
