@@ -12,8 +12,14 @@ export interface SquashfsBuildOptions {
   readonly tree: Tree
   readonly compression: ZstdParameters
   readonly sourceDateEpoch: number
-  readonly alignBytes?: number
 }
+
+/**
+ * Blocks of one file, and each block that files share, begin at a multiple of 4 KiB, the grid on which RAUC compares
+ * images. Costs a quarter of a percent. Of a replaced libssl then 3 MB are new instead of 82, of a changed line in a
+ * small file 0.4 instead of 25.
+ */
+const alignBytes = 4096
 
 export interface BuiltSquashfs {
   /** The file system, followed by its dm-verity tree. */
@@ -36,7 +42,7 @@ export async function buildSquashfs(
   options: SquashfsBuildOptions,
   { steps, cacheDir }: { steps: StepRunner; cacheDir: string },
 ): Promise<BuiltSquashfs> {
-  const { tree, compression, sourceDateEpoch, alignBytes } = options
+  const { tree, compression, sourceDateEpoch } = options
   const result = await steps.run({
     name: 'squashfs',
     code: codeIdentity(import.meta.url),
@@ -51,7 +57,7 @@ export async function buildSquashfs(
       const summary = await writeSquashfs(tree, path, {
         compression,
         sourceDateEpoch,
-        ...(alignBytes === undefined ? {} : { alignBytes }),
+        alignBytes,
         blockCacheDir: join(cacheDir, 'blocks'),
         signal,
         onProgress: (done, total) => task.progress(done, total, 'bytes'),
