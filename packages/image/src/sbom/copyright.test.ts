@@ -15,6 +15,7 @@ describe('spdxExpression', () => {
     ['GPL-2+ or Artistic-2.0, and Expat', '(GPL-2.0-or-later OR Artistic-2.0) AND MIT'],
     ['ISC and Expat or Zlib', '(ISC AND MIT) OR Zlib'],
     ['GPL-3+ with autoconf exception', 'GPL-3.0-or-later WITH Autoconf-exception-generic'],
+    ['GPL-2 with Linux-syscall-note exception', 'GPL-2.0-only WITH Linux-syscall-note'],
     ['MIT or MIT', 'MIT'],
   ])('%s is %s', (debian, spdx) => {
     expect(spdxExpression(debian)).toBe(spdx)

@@ -24,6 +24,7 @@ const names: Readonly<Record<string, string>> = Object.fromEntries(
     'BSD-1-Clause',
     'BSD-2-Clause',
     'BSD-3-Clause',
+    'BSD-3-Clause-Attribution',
     'BSD-4-Clause',
     'BSD-4-Clause-UC',
     'BSL-1.0',
@@ -43,15 +44,18 @@ const names: Readonly<Record<string, string>> = Object.fromEntries(
     'HPND',
     'IJG',
     'ISC',
+    'Latex2e',
     'MIT',
     'MIT-0',
     'MPL-1.1',
     'MPL-2.0',
     'OFL-1.0',
     'OFL-1.1',
+    'OLDAP-2.8',
     'OpenSSL',
     'PostgreSQL',
     'Unicode-3.0',
+    'Unicode-DFS-2016',
     'Unlicense',
     'WTFPL',
     'X11',
@@ -59,12 +63,18 @@ const names: Readonly<Record<string, string>> = Object.fromEntries(
   ].map((id) => [id.toLowerCase(), id]),
 )
 /** Short names that Debian's copyright format defines. */
-const synonyms: Readonly<Record<string, string>> = { expat: 'MIT', cc0: 'CC0-1.0', 'wtfpl-2': 'WTFPL' }
+const synonyms: Readonly<Record<string, string>> = {
+  expat: 'MIT',
+  cc0: 'CC0-1.0',
+  'openldap-2.8': 'OLDAP-2.8',
+  'wtfpl-2': 'WTFPL',
+}
 
 const exceptions: Readonly<Record<string, string>> = {
   autoconf: 'Autoconf-exception-generic',
   libtool: 'Libtool-exception',
   bison: 'Bison-exception-2.2',
+  'linux-syscall-note': 'Linux-syscall-note',
 }
 
 /** The SPDX expression for a licence field's first line: `GPL-2+ or Artistic-2.0, and Expat`. */
@@ -89,7 +99,7 @@ function joined(text: string, separators: readonly RegExp[]): { text: string; co
 }
 
 function spdxName(name: string): string {
-  const gnu = /^(AGPL|GPL|LGPL|GFDL)-(\d)(?:\.(\d))?(\+)?(?:\s+with\s+(\w+)\s+exception)?$/i.exec(name)
+  const gnu = /^(AGPL|GPL|LGPL|GFDL)-(\d)(?:\.(\d))?(\+)?(?:\s+with\s+([\w-]+)\s+exception)?$/i.exec(name)
   if (gnu !== null) {
     const [, family, major, minor = '0', later, exceptionName] = gnu
     const known = versionsKnown[family!.toUpperCase()]!.includes(`${major}.${minor}`)

@@ -70,6 +70,9 @@ function readBlock(path: string): PackedBlock | undefined {
   let file: Buffer
   try {
     file = readFileSync(path)
+    // The file's time says when it was last wanted, for whoever clears the cache.
+    const now = new Date()
+    utimesSync(path, now, now)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
@@ -77,9 +80,6 @@ function readBlock(path: string): PackedBlock | undefined {
   if (file.byteLength < headerBytes) return undefined
   const kind = kinds[file.readUInt32LE(4)]
   if (kind === undefined || crc32(file.subarray(4)) !== file.readUInt32LE(0)) return undefined
-  // The file's time says when it was last wanted, for whoever clears the cache.
-  const now = new Date()
-  utimesSync(path, now, now)
   return { kind, bytes: file.subarray(headerBytes) }
 }
 
