@@ -2,7 +2,8 @@ import { expect, test } from 'vitest'
 import { measure } from './measure.ts'
 
 const busy = (seconds: number) =>
-  `const end = process.cpuUsage().user + ${seconds * 1e6}; while (process.cpuUsage().user < end);`
+  `const used = () => { const { user, system } = process.cpuUsage(); return user + system };
+   const end = used() + ${seconds * 1e6}; while (used() < end);`
 
 test('counts what a program and its children use', async () => {
   const parent = `${busy(0.3)} require('node:child_process').execFileSync(process.execPath, ['-e', ${JSON.stringify(busy(0.4))}])`
