@@ -7,6 +7,7 @@ import type { Problem } from '@atomixos/image/definition/problems.ts'
 import type { Board } from '@atomixos/image/definition/words.ts'
 import { UserError } from '@atomixos/image/errors.ts'
 import type { Artifact, Manifest } from '@atomixos/image/manifest/manifest.ts'
+import type { ZstdParameters } from '@atomixos/image/squashfs/compression.ts'
 import { StepRunner } from '@atomixos/image/step/step.ts'
 import type { FirmwareSource } from '@atomixos/image/uboot/firmware-source.ts'
 import { boards } from '@atomixos/system'
@@ -14,13 +15,22 @@ import { firmwareSources, ubootPatches } from '@atomixos/system/firmware/index.t
 import type { CommandContext } from './context.ts'
 import { openLockedInputs } from './locked-inputs.ts'
 
-/** Of the root file system: what a release is built with. */
-const releaseLevel = 19
+/**
+ * Of the root file system: level 19 with a little less search, which costs 0.3 % in size and saves a quarter of the
+ * time. `bench/build` compares.
+ */
+const releaseCompression: ZstdParameters = {
+  level: 19,
+  strategy: 8,
+  minMatch: 3,
+  searchLog: 4,
+  targetLength: 64,
+}
 
 export interface BuildOptions {
   readonly board: string
   readonly frozen?: boolean
-  /** zstd level of the root file system. */
+  /** zstd level of the root file system; undefined: as for a release. */
   readonly level?: number
 }
 
@@ -41,7 +51,7 @@ export async function build(context: CommandContext, options: BuildOptions): Pro
       board,
       firmwareSources: board.firmware.map(({ name }) => firmwareSource(name)),
       firmwarePatches: ubootPatches,
-      compression: { level: options.level ?? releaseLevel },
+      compression: options.level === undefined ? releaseCompression : { level: options.level },
       cacheDir: context.workspace.cacheDir,
     },
     composing,

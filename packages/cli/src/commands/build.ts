@@ -1,11 +1,11 @@
 import { relative } from 'node:path'
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import type { CommandContext } from '../context.ts'
 import { build } from '../pipeline.ts'
 
 interface BuildCommandOptions {
   readonly board: string
-  readonly level?: string
+  readonly level?: number
   readonly frozen?: boolean
   readonly json?: boolean
 }
@@ -15,7 +15,7 @@ export function addBuild(program: Command, context: CommandContext): void {
     .command('build')
     .description('make the flashable image and everything beside it')
     .option('--board <NAME>', 'which board', 'rock64')
-    .option('--level <N>', 'zstd level of the root file system: 19 for releases, 3 is quick')
+    .option('--level <N>', 'zstd level of the root file system, 1 to 22: 3 is quick; left out: as for a release', parseLevel)
     .option('--frozen', 'refuse when a locked package is gone, instead of resolving that target again')
     .option('--json', 'the manifest on standard output')
     .addHelpText(
@@ -34,7 +34,7 @@ Examples:
       const built = await build(context, {
         board: options.board,
         frozen: options.frozen === true,
-        ...(options.level === undefined ? {} : { level: Number(options.level) }),
+        ...(options.level === undefined ? {} : { level: options.level }),
       })
       context.reporter.close()
       if (options.json) {
@@ -51,4 +51,10 @@ Examples:
       }
       process.stdout.write('\nNext: `./atomixos vm` boots it here, `./atomixos test` tests it.\n')
     })
+}
+
+function parseLevel(text: string): number {
+  const level = Number(text)
+  if (Number.isInteger(level) && level >= 1 && level <= 22) return level
+  throw new InvalidArgumentError('a whole number from 1 to 22')
 }

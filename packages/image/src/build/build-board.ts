@@ -48,15 +48,16 @@ export async function buildBoard(options: BuildBoardOptions, context: ComposeCon
     { sources: options.firmwareSources, patches: options.firmwarePatches },
     { inputs, steps },
   )
-  const [{ rootfs, initrd }, firmware] = await settled([
-    composeChecked(board, context),
+  const composed = composeChecked(board, context)
+  const squashfsBuilt = composed.then(({ rootfs }) =>
+    buildSquashfs({ tree: rootfs.tree, compression, sourceDateEpoch }, { steps, cacheDir }),
+  )
+  const [{ rootfs, initrd }, squashfs, firmware] = await settled([
+    composed,
+    squashfsBuilt,
     firmwareBuilt,
   ] as const)
   await refuseFirmwareProblems(firmware)
-  const squashfs = await buildSquashfs(
-    { tree: rootfs.tree, compression, sourceDateEpoch },
-    { steps, cacheDir },
-  )
   const { files: bootFiles, scriptPath } = await buildBootFiles(board, initrd, squashfs, context)
   const bootSlot = await buildBootSlot({ files: bootFiles, sourceDateEpoch }, { steps, tools })
   const flashed = flashedFirmware(board, firmware)
