@@ -21,6 +21,8 @@ export function createContext(): CommandContext {
   }
   process.on('SIGINT', interrupt)
   process.on('SIGTERM', interrupt)
+  // The terminal went away.
+  process.on('SIGHUP', interrupt)
   const rootDir = join(import.meta.dirname, '../../..')
   const cacheDir = process.env.ATOMIXOS_CACHE_DIR
   return {

@@ -15,7 +15,11 @@ export function addBuild(program: Command, context: CommandContext): void {
     .command('build')
     .description('make the flashable image and everything beside it')
     .option('--board <NAME>', 'which board', 'rock64')
-    .option('--level <N>', 'zstd level of the root file system, 1 to 22: 3 is quick; left out: as for a release', parseLevel)
+    .option(
+      '--level <N>',
+      'zstd level of the root file system, 1 to 22: 3 is quick; left out: as for a release',
+      parseLevel,
+    )
     .option('--frozen', 'refuse when a locked package is gone, instead of resolving that target again')
     .option('--json', 'the manifest on standard output')
     .addHelpText(
