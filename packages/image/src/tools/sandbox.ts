@@ -71,5 +71,7 @@ function shiftedClock(): Record<string, string> {
     LD_PRELOAD: `/${hostArchitecture().libraryDir}/faketime/libfaketime.so.1`,
     FAKETIME: `+${offsetSeconds}s`,
     FAKETIME_DONT_FAKE_MONOTONIC: '1',
+    // The times of files are inputs, not the present.
+    NO_FAKE_STAT: '1',
   }
 }
