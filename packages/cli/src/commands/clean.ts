@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import type { CommandContext } from '../context.ts'
 
 export function addClean(program: Command, context: CommandContext): void {
@@ -10,12 +10,29 @@ export function addClean(program: Command, context: CommandContext): void {
     .description('remove caches and results; downloads stay unless --all')
     .option('--all', 'remove the downloads as well: the next build fetches everything again')
     .option('--keep-dist', 'leave dist/ alone')
-    .addHelpText('after', '\nExamples:\n  ./atomixos clean\n  ./atomixos clean --all\n')
-    .action(async (options: { all?: boolean; keepDist?: boolean }) => {
+    .option('--unused <DAYS>', 'remove only results that no build wanted for so many days', parseDays)
+    .addHelpText(
+      'after',
+      '\nExamples:\n  ./atomixos clean\n  ./atomixos clean --unused 7\n  ./atomixos clean --all\n',
+    )
+    .action(async (options: { all?: boolean; keepDist?: boolean; unused?: number }) => {
+      if (options.unused !== undefined) {
+        const removed = await removeUnused(context.workspace.cacheDir, options.unused, Date.now())
+        context.reporter.info(`removed ${removed} results that were not used for ${options.unused} days`)
+        return
+      }
       const { cacheDir, distDir } = context.workspace
-      const cached = ['steps', 'work', 'packages', 'trees', 'blocks', 'machines', 'e2e', 'lock'].map((name) =>
-        join(cacheDir, name),
-      )
+      const cached = [
+        'steps',
+        'work',
+        'packages',
+        'trees',
+        'blocks',
+        'machines',
+        'e2e',
+        'lock',
+        'compile-cache',
+      ].map((name) => join(cacheDir, name))
       const targets = options.all ? [cacheDir] : cached
       if (!options.keepDist) targets.push(distDir)
       for (const target of targets.filter((path) => existsSync(path))) {
@@ -24,4 +41,25 @@ export function addClean(program: Command, context: CommandContext): void {
         context.reporter.info(`removed ${target}`)
       }
     })
+}
+
+/** Steps and compressed blocks get a new time whenever they are wanted; what is older goes. Gives their number. */
+export async function removeUnused(cacheDir: string, days: number, nowMs: number): Promise<number> {
+  let removed = 0
+  for (const folder of ['steps', 'blocks', 'work']) {
+    const dir = join(cacheDir, folder)
+    for (const name of existsSync(dir) ? await readdir(dir) : []) {
+      const { mtimeMs } = await stat(join(dir, name))
+      if (nowMs - mtimeMs < days * 24 * 3600 * 1000) continue
+      await rm(join(dir, name), { recursive: true, force: true })
+      removed += 1
+    }
+  }
+  return removed
+}
+
+function parseDays(text: string): number {
+  const days = Number(text)
+  if (Number.isInteger(days) && days >= 0) return days
+  throw new InvalidArgumentError('a whole number of days')
 }
