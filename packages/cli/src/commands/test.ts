@@ -4,6 +4,7 @@ import { importProblems, readSourceFiles } from '../checks/import-direction.ts'
 import { runProgram } from '../checks/run-program.ts'
 import { type Counts, runVitest } from '../checks/vitest.ts'
 import type { CommandContext } from '../context.ts'
+import { openMachineTree } from '../machine-tools.ts'
 import { runE2e } from './e2e.ts'
 
 interface Check {
@@ -65,7 +66,14 @@ function quickChecks(context: CommandContext): Check[] {
         return verdict(problems.length === 0)
       },
     },
-    { title: 'unit tests', run: () => runVitest({ rootDir, project: 'unit', signal }) },
+    {
+      title: 'unit tests',
+      run: async () => {
+        // The machine driver is tested with the QEMU of the lock; without its tree those tests would be skipped.
+        const { dir } = await openMachineTree(context)
+        return runVitest({ rootDir, project: 'unit', env: { MACHINE_TOOLS: dir }, signal })
+      },
+    },
   ]
 }
 
