@@ -1,7 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { MachineOptions, Programs } from '@atomixos/machine'
+import { type MachineOptions, type Programs, treePrograms } from '@atomixos/machine'
 
 /**
  * What `./atomixos e2e` hands to the stories: where the built image is and where programs come from. The
@@ -12,12 +12,8 @@ export interface E2eSetup {
   /** Machines, logs and saved states; kept after a failure. */
   readonly workDir: string
   readonly rootDir: string
-  readonly programs: {
-    readonly rootDir: string
-    /** Loader and library path, before the program. */
-    readonly loader: readonly string[]
-    readonly env: Readonly<Record<string, string>>
-  }
+  /** The tools tree with QEMU and what network labs need. */
+  readonly programsDir: string
 }
 
 export interface Manifest {
@@ -49,17 +45,7 @@ export const diskBytes = 16_000_000_000 - (16_000_000_000 % 512)
 /** U-Boot keeps its environment there on QEMU; zeros are a new machine. */
 export const environmentCardBytes = 1024 * 1024
 
-export const programs: Programs = {
-  argv(program) {
-    const found = ['usr/bin', 'usr/sbin', 'usr/libexec']
-      .map((folder) => join(setup.programs.rootDir, folder, program))
-      .find((path) => existsSync(path))
-    if (!found) throw new Error(`the tools tree has no program "${program}"`)
-    return [...setup.programs.loader, found]
-  },
-  env: setup.programs.env,
-  rootDir: setup.programs.rootDir,
-}
+export const programs: Programs = treePrograms(setup.programsDir)
 
 /** A fresh folder for one story. */
 export async function storyDir(name: string): Promise<string> {

@@ -1,10 +1,9 @@
 import { join } from 'node:path'
 import type { ToolTree } from '@atomixos/image/tools/tools.ts'
-import type { Programs } from '@atomixos/machine'
+import { type Programs, treePrograms } from '@atomixos/machine'
 import type { CircumstanceTools } from './commands/verify-reproducible.ts'
 import type { CommandContext } from './context.ts'
 import { openLockedInputs } from './locked-inputs.ts'
-import { machinePrograms } from './machine-programs.ts'
 
 /** The locked tree with QEMU and what network labs need; fetched and unpacked when it is missing. */
 export async function openMachineTree(context: CommandContext): Promise<ToolTree> {
@@ -13,7 +12,7 @@ export async function openMachineTree(context: CommandContext): Promise<ToolTree
 }
 
 export async function openMachineTools(context: CommandContext): Promise<Programs> {
-  return machinePrograms(await openMachineTree(context))
+  return treePrograms((await openMachineTree(context)).dir)
 }
 
 /** Fetches all that a build needs, so that two builds can share it, and gives the programs that disguise them. */

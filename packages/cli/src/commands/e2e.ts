@@ -67,7 +67,7 @@ export async function runE2e(
         rootDir: workspace.rootDir,
         distDir: built.distDir,
         workDir,
-        programs: { rootDir: tree.dir, ...tree.unconfined() },
+        programsDir: tree.dir,
       },
       null,
       2,

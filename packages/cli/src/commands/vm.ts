@@ -5,6 +5,7 @@ import { createMachine, type Machine, type MachineOptions, type Programs } from 
 import type { Command } from 'commander'
 import { InvalidArgumentError } from 'commander'
 import { readBuilt } from '../built.ts'
+import { consoleShellCredentials } from '../console-shell.ts'
 import type { CommandContext } from '../context.ts'
 import { prepareKeptDisk } from '../kept-disk.ts'
 import { openMachineTools } from '../machine-tools.ts'
@@ -51,8 +52,8 @@ export function addVm(program: Command, context: CommandContext): void {
     .addHelpText(
       'after',
       `
-The image is booted as it is. It has no password, so the console logs in by a credential that only a
-hypervisor can pass; a real board knows no such thing.
+The image is booted as it is. It has no password, so a root shell is put on the console by credentials that
+only a hypervisor can pass; a real board knows no such thing.
 
 Ctrl-] ends the machine as a power cut would; \`poweroff\` inside ends it in good order.
 
@@ -85,7 +86,7 @@ async function runVm(context: CommandContext, options: VmOptions): Promise<void>
     agent: false,
     panics: 'expected',
     deadlineMs: 24 * 3600 * 1000,
-    ...(options.login ? { credentials: { 'agetty.autologin': 'root' } } : {}),
+    ...(options.login ? { credentials: consoleShellCredentials } : {}),
   }
   const machine = await createMachine(machineOptions)
   try {
