@@ -9,7 +9,7 @@ After=multi-user.target serial-getty@ttyAMA0.service
 Conflicts=serial-getty@ttyAMA0.service
 IgnoreOnIsolate=yes
 [Service]
-Environment=HOME=/root USER=root SHELL=/bin/bash
+Environment=HOME=/root USER=root SHELL=/bin/bash TERM=vt220 "PS1=root@\\\\h:\\\\w# "
 WorkingDirectory=/root
 ExecStart=/bin/bash --login -i
 StandardInput=tty-force
