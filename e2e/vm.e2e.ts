@@ -15,6 +15,7 @@ class Terminal {
   readonly #child: ChildProcess
   #screen = ''
   #seen = 0
+  #closed = false
   readonly exit: Promise<number | null>
 
   constructor(command: string) {
@@ -31,20 +32,27 @@ class Terminal {
     this.#child.stdout!.on('data', (bytes: Buffer) => {
       this.#screen += bytes.toString('latin1')
     })
-    this.exit = new Promise((resolve) => this.#child.once('close', resolve))
+    this.exit = new Promise((resolve) =>
+      this.#child.once('close', (code) => {
+        this.#closed = true
+        resolve(code)
+      }),
+    )
   }
 
   /** Waits until the screen shows it, after all that was waited for before. */
   async sees(pattern: RegExp, timeoutMs: number): Promise<string> {
     const deadline = Date.now() + timeoutMs
     while (Date.now() < deadline) {
+      // Asked before the look: once it has closed, nothing more can appear.
+      const closed = this.#closed
       const match = pattern.exec(this.#screen.slice(this.#seen))
       if (match) {
         this.#seen += match.index + match[0].length
         return match[0]
       }
       await new Promise((resolve) => setTimeout(resolve, 100))
-      if (this.#child.exitCode !== null) break
+      if (closed) break
     }
     throw new Error(
       `the terminal did not show ${pattern} within ${timeoutMs / 1000} s; its end was:\n${this.#screen.slice(-3000)}`,
