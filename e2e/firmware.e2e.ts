@@ -1,12 +1,13 @@
 /** The selector in the real U-Boot chooses a slot, counts, falls back and recovers, whatever its environment holds. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { environmentCardBytes } from '@atomixos/config'
 import { createMachine, type Machine } from '@atomixos/machine'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { environmentBytes, environmentCopy, environmentOffsets } from './boot-environment.ts'
 import { readEnvironment } from './firmware/read-environment.ts'
 import { makeStandInDisk, rootIds, type SlotContent } from './firmware/stand-in-disk.ts'
-import { environmentCardBytes, firmwarePath, programs, storyDir } from './setup.ts'
+import { firmwarePath, programs, storyDir } from './setup.ts'
 
 interface Scenario {
   readonly a?: SlotContent

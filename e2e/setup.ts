@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { environmentCardBytes } from '@atomixos/config'
 import { type MachineOptions, type Programs, treePrograms } from '@atomixos/machine'
 
 /**
@@ -42,8 +43,6 @@ export const firmwarePath = join(setup.distDir, 'u-boot-qemu.bin')
 
 /** The eMMC of a Rock64. */
 export const diskBytes = 16_000_000_000 - (16_000_000_000 % 512)
-/** U-Boot keeps its environment there on QEMU; zeros are a new machine. */
-export const environmentCardBytes = 1024 * 1024
 
 export const programs: Programs = treePrograms(setup.programsDir)
 

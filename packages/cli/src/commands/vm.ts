@@ -1,5 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { environmentCardBytes } from '@atomixos/config'
 import { UserError } from '@atomixos/image/errors.ts'
 import { createMachine, type Machine, type MachineOptions, type Programs } from '@atomixos/machine'
 import type { Command } from 'commander'
@@ -27,9 +28,8 @@ interface Forward {
 
 /** Ctrl-], as telnet and machinectl use it: no program on a console needs it. */
 const escapeByte = 0x1d
-/** The eMMC of a Rock64, and the card on which QEMU's U-Boot keeps its environment. */
+/** The eMMC of a Rock64. */
 const diskBytes = 16_000_000_000 - (16_000_000_000 % 512)
-const environmentBytes = 1024 * 1024
 
 export function addVm(program: Command, context: CommandContext): void {
   program
@@ -79,7 +79,10 @@ async function runVm(context: CommandContext, options: VmOptions): Promise<void>
     firmware: built.qemuFirmwarePath,
     ...(options.keep
       ? await keptDisks(dir, built.imagePath, programs)
-      : { disk: { image: built.imagePath, sizeBytes: diskBytes }, sdCard: { sizeBytes: environmentBytes } }),
+      : {
+          disk: { image: built.imagePath, sizeBytes: diskBytes },
+          sdCard: { sizeBytes: environmentCardBytes },
+        }),
     cpu: options.cpu,
     memoryBytes: options.memory * 1024 * 1024,
     nics: [{ kind: 'user', restricted: false, forwards: [...options.forward] }],
@@ -149,7 +152,7 @@ async function keptDisks(
     prepareKeptDisk(join(dir, name), from, programs)
   return {
     disk: { file: await kept('kept-disk.img', { image: imagePath, sizeBytes: diskBytes }) },
-    sdCard: { file: await kept('kept-environment.img', { sizeBytes: environmentBytes }) },
+    sdCard: { file: await kept('kept-environment.img', { sizeBytes: environmentCardBytes }) },
   }
 }
 
