@@ -1,0 +1,12 @@
+/** The LAN as long as the operator says nothing else. The contract's defaults. */
+export const lanDefaults = {
+  interface: 'eth1',
+  gatewayCidr: '172.20.30.1/24',
+  dhcpStart: '172.20.30.10',
+  dhcpEnd: '172.20.30.254',
+  domain: 'local',
+  gatewayAliases: ['atomixos'],
+} as const
+
+/** WAN, DHCP. */
+export const wanInterface = 'eth0'

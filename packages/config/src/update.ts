@@ -1,0 +1,40 @@
+/** What builder, device and tests agree on about updates. */
+
+/** RAUC's `compatible`: a bundle for another board is refused. */
+export function bundleCompatible(board: string): string {
+  return `atomixos-${board}`
+}
+
+/** Authorities that bundles are signed under, and their revocation lists. */
+export const keyringPath = '/etc/rauc/keyring.pem'
+
+/**
+ * Boots that a slot gets. A pending slot has little time to prove itself. A confirmed one may be cut off again and
+ * again by somebody at the plug and keeps its place, yet ends when it cannot boot at all.
+ */
+export const bootTries = { pending: 3, confirmed: 9 } as const
+
+/** Everything about updates that persists. */
+export const updateFolder = '/data/update'
+
+/** Version, reason and time of each slot's state, versions that failed, and how healthy the system was before. */
+export const slotRecordsPath = `${updateFolder}/slots.json`
+
+export const bundleDownloadPath = `${updateFolder}/bundle.raucb`
+
+/**
+ * PEM, made by hand: further authorities that the update server's certificate may come from, for servers without a
+ * public one.
+ */
+export const serverAuthoritiesPath = `${updateFolder}/server-ca.pem`
+
+/** One JSON object per line: slots, installs, confirmations, rollbacks. */
+export const eventLogPath = '/data/logs/events.jsonl'
+
+/** What an update server is asked: `GET <server><path>`; it answers `version` and `bundle_url`. */
+export const updateApi = {
+  latestPath: '/api/v1/updates/latest',
+  /** eth0's MAC, 12 lower-case hexadecimal digits. */
+  deviceIdHeader: 'X-Device-ID',
+  versionHeader: 'X-Current-Version',
+} as const
