@@ -36,7 +36,8 @@ export async function startCapture(
       child.signal('SIGINT')
       await child.exited
     }
-    const text = await runChecked([...programs.argv('tcpdump'), '-n', '-r', file], {
+    // Run by root it would become a user of its own to read, whom this machine need not have.
+    const text = await runChecked([...programs.argv('tcpdump'), '-n', '-Z', 'root', '-r', file], {
       purpose: `read the capture ${file}`,
       env: environmentOf(programs),
     })
