@@ -25,7 +25,8 @@ export const base: Module = {
     '/usr/bin/systemctl': 'leaves the initrd, and tells which unit failed',
     '/usr/bin/systemd-id128': 'makes the machine id',
     '/usr/bin/{dash,sh}': 'our four scripts',
-    '/usr/bin/{cat,mkdir,mv,rm,sleep,sync}': 'our scripts write files that must survive a power cut',
+    '/usr/bin/{cat,date,mkdir,mv,rm,sleep,sync}':
+      'our scripts write files that must survive a power cut, and set the clock',
     [`/usr/lib/ld-linux-aarch64.so.1`]: 'the dynamic linker by the name that is in every program',
     [`${libraries}/{ld-linux-aarch64,libc,libm}.so.*`]: 'the C library',
     [`${libraries}/lib{acl,apparmor,attr,audit,blkid,cap,cap-ng,crypt,crypto,mount,pam,pcre2-8,seccomp,selinux,z,zstd}.so.*`]:

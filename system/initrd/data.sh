@@ -56,6 +56,27 @@ else
   # For this boot only.
   id=$(systemd-id128 new)
 fi
+# A board without a clock battery starts at the time of the build. It was running later than that already: no
+# certificate is judged, and nothing is dated, before the time that was last seen. What is decades away is not believed.
+if [ "$available" = yes ] && [ -s "/sysroot$LAST_SEEN_TIME" ]; then
+  read -r seen <"/sysroot$LAST_SEEN_TIME" || true
+  case $seen in
+  '' | *[!0-9]* | ???????????*) ;;
+  *)
+    now=$(date +%s)
+    if [ "$seen" -gt "$now" ] && [ "$seen" -lt $((now + 630720000)) ]; then
+      date -s "@$seen" >/dev/null && say "the clock was behind, it goes on from when the device was last seen"
+    fi
+    ;;
+  esac
+fi
+
+# The option that U-Boot passed on holds for restarts as well, which systemd gives ten minutes then.
+if [ -n "$(argument systemd.watchdog_sec)" ]; then
+  mkdir -p /run/systemd/system.conf.d
+  printf '[Manager]\nRebootWatchdogSec=10min\n' >/run/systemd/system.conf.d/50-watchdog.conf
+fi
+
 # Present before systemd starts for the second time, so that it never takes this for a first boot of its own kind,
 # which would enable units by preset.
 echo "$id" >/sysroot/etc/machine-id

@@ -1,7 +1,12 @@
-import { dataMountPoint, dataUnavailableMarkerPath, partitionLinkFolder } from '@atomixos/config'
+import {
+  dataMountPoint,
+  dataUnavailableMarkerPath,
+  lastSeenTimePath,
+  partitionLinkFolder,
+} from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
 
-/** /data and the machine id, before the system starts. */
+/** /data, the machine id and a clock that does not go back, before the system starts. */
 export const data: Module = {
   name: 'initrd-data',
   files: {
@@ -27,6 +32,7 @@ export const data: Module = {
           `PARTITION_LINKS=${partitionLinkFolder}`,
           `DATA_MOUNT_POINT=${dataMountPoint}`,
           `DATA_UNAVAILABLE_MARKER=${dataUnavailableMarkerPath}`,
+          `LAST_SEEN_TIME=${lastSeenTimePath}`,
         ],
         // Long enough for a check of a full 16 GB disk.
         TimeoutStartSec: '400s',

@@ -1,3 +1,4 @@
+import { quadletRuntimePath } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
 
 /** Podman for Quadlets, rootful and rootless. Images, layers and volumes are on /data. */
@@ -26,6 +27,18 @@ export const containers: Module = {
   privileged: {
     '/usr/bin/newuidmap': 'rootless containers map the subordinate ids of appsvc',
     '/usr/bin/newgidmap': 'rootless containers map the subordinate ids of appsvc',
+  },
+  enable: ['container-activation.service'],
+  units: {
+    'container-activation.service': {
+      Unit: {
+        Description: "Containers of the Operator's Configuration",
+        ConditionPathExists: quadletRuntimePath,
+        After: 'nftables.service systemd-networkd.service',
+      },
+      Service: { Type: 'oneshot', RemainAfterExit: true, ExecStart: '/usr/bin/atomixctl activate' },
+      Install: { WantedBy: 'multi-user.target' },
+    },
   },
   files: {
     '/etc/containers/storage.conf': {

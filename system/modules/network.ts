@@ -1,3 +1,4 @@
+import { lanDefaults } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
 
 const usbDrivers = ['r8152', 'ax88179_178a', 'cdc_ether', 'cdc_ncm', 'r8153_ecm']
@@ -70,13 +71,13 @@ export const network: Module = {
     '/usr/lib/systemd/network/20-lan.network': {
       body: [
         '[Match]',
-        'Name=eth1',
+        `Name=${lanDefaults.interface}`,
         '',
         '[Link]',
         'RequiredForOnline=no',
         '',
         '[Network]',
-        'Address=172.20.30.1/24',
+        `Address=${lanDefaults.gatewayCidr}`,
         'ConfigureWithoutCarrier=yes',
         'LinkLocalAddressing=no',
         'IPv6AcceptRA=no',

@@ -60,6 +60,39 @@ export const systemd: Module = {
         '',
       ].join('\n'),
     },
+    // The hardware watchdog is an option: U-Boot's variable WATCHDOG switches it on, restarts included.
+    '/usr/lib/systemd/system.conf.d/10-device.conf': {
+      body: '[Manager]\nRuntimeWatchdogSec=off\nRebootWatchdogSec=off\n',
+    },
+    // Root has no password: a shell here would help nobody. The counter in U-Boot goes on instead.
+    '/usr/lib/systemd/system/emergency.service.d/10-device.conf': {
+      body: [
+        '[Unit]',
+        'SuccessAction=reboot-force',
+        'FailureAction=reboot-force',
+        '',
+        '[Service]',
+        'ExecStartPre=',
+        'ExecStart=',
+        'ExecStart=/usr/lib/atomixos/emergency',
+        'StandardInput=null',
+        'StandardOutput=tty',
+        'TTYPath=/dev/console',
+        '',
+      ].join('\n'),
+    },
+    '/usr/lib/atomixos/emergency': {
+      mode: 0o755,
+      body: [
+        '#!/bin/sh',
+        'echo "AtomixOS could not start. Failed units:"',
+        'systemctl --state=failed --plain --no-legend --no-pager --full list-units',
+        'echo "The machine restarts in 10 seconds."',
+        'sync',
+        'sleep 10',
+        '',
+      ].join('\n'),
+    },
     '/usr/lib/systemd/coredump.conf.d/10-device.conf': { body: '[Coredump]\nStorage=none\n' },
   },
   sysctls: {

@@ -1,17 +1,61 @@
+import { dataUnavailableMarkerPath, lastSeenTimePath } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
 
 /**
- * Time from the internet. systemd sets the clock to no earlier than the time of
- * /usr/lib/clock-epoch, which is the time of the build: a floor for a board without a clock battery.
+ * Time from the internet. For a board without a clock battery there are two floors: systemd sets the clock to no
+ * earlier than the time of /usr/lib/clock-epoch, which is the time of the build; and the initrd to no earlier than what
+ * is noted here once an hour and at every orderly stop.
  */
 export const time: Module = {
   name: 'time',
   packages: ['chrony', 'tzdata'],
   users: { _chrony: { uid: 107, home: '/var/lib/chrony', description: 'chrony' } },
-  enable: ['chrony.service'],
+  enable: ['chrony.service', 'last-seen-time.timer', 'last-seen-time.service'],
+  units: {
+    'last-seen-time.service': {
+      Unit: {
+        Description: 'Note of the Time',
+        DefaultDependencies: false,
+        After: 'local-fs.target',
+        // Stopped, and so noted for the last time, when all others are.
+        Before: 'basic.target shutdown.target',
+        Conflicts: 'shutdown.target',
+        RequiresMountsFor: '/data',
+        ConditionPathExists: `!${dataUnavailableMarkerPath}`,
+      },
+      Service: {
+        Type: 'oneshot',
+        RemainAfterExit: true,
+        ExecStart: '/usr/bin/true',
+        ExecReload: '/usr/lib/atomixos/note-time',
+        ExecStop: '/usr/lib/atomixos/note-time',
+      },
+      Install: { WantedBy: 'basic.target' },
+    },
+    'last-seen-time-note.service': {
+      Unit: { Description: 'Note of the Time, Now' },
+      Service: { Type: 'oneshot', ExecStart: '/usr/bin/systemctl reload last-seen-time.service' },
+    },
+    'last-seen-time.timer': {
+      Unit: { Description: 'Hourly Note of the Time' },
+      Timer: { OnActiveSec: '10min', OnUnitActiveSec: '1h', Unit: 'last-seen-time-note.service' },
+      Install: { WantedBy: 'timers.target' },
+    },
+  },
   directories: { '/var/lib/chrony': { mode: 0o750, owner: '_chrony:_chrony' } },
   files: {
     '/usr/lib/clock-epoch': { body: '' },
+    '/usr/lib/atomixos/note-time': {
+      mode: 0o755,
+      body: `#!/bin/sh
+set -eu
+file=${lastSeenTimePath}
+mkdir -p "\${file%/*}"
+date +%s >"$file.new"
+sync "$file.new"
+mv "$file.new" "$file"
+`,
+    },
     '/etc/chrony/chrony.conf': {
       body: [
         'server time.cloudflare.com iburst',

@@ -1,4 +1,13 @@
-import { bootEnvironments, fwEnvConfig, initialEnvironment, partitionLinkFolder } from '@atomixos/config'
+import {
+  bootEnvironments,
+  bootTries,
+  bundleCompatible,
+  fwEnvConfig,
+  initialEnvironment,
+  osUpgradeSettingsPath,
+  partitionLinkFolder,
+  updateFolder,
+} from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
 
 const slots = [
@@ -8,6 +17,31 @@ const slots = [
   ['rootfs.1', 'rootfs-b', 'type=raw', 'parent=boot.1'],
 ] as const
 
+/**
+ * No bundle below this version is taken, not even by hand: raised when an older release has a hole that must not come
+ * back. What is older than the running system is refused by the pre-install handler.
+ */
+const bundleVersionFloor = '0.1.0'
+
+/** They write to /data and to the device with U-Boot's environment, and ask systemd and RAUC over D-Bus. */
+const hardening = {
+  ProtectSystem: 'strict',
+  ReadWritePaths: '-/data -/run',
+  ProtectHome: true,
+  PrivateTmp: true,
+  ProtectClock: true,
+  ProtectHostname: true,
+  ProtectKernelLogs: true,
+  ProtectKernelModules: true,
+  RestrictNamespaces: true,
+  RestrictSUIDSGID: true,
+  RestrictRealtime: true,
+  LockPersonality: true,
+  NoNewPrivileges: true,
+  RestrictAddressFamilies: 'AF_UNIX AF_NETLINK AF_INET AF_INET6',
+  CapabilityBoundingSet: 'CAP_NET_ADMIN CAP_DAC_OVERRIDE CAP_SYS_BOOT',
+} as const
+
 /** RAUC and U-Boot's environment. Without a keyring, which comes with signing, no bundle is accepted. */
 export const update: Module = {
   name: 'update',
@@ -16,19 +50,85 @@ export const update: Module = {
     // One of them runs: the device tree says what the machine is, and with it where U-Boot keeps its environment.
     'u-boot-environment-rock64.service': environmentUnit('rock64', 'pine64,rock64'),
     'u-boot-environment-qemu.service': environmentUnit('qemu', 'linux,dummy-virt'),
+    'os-verification.service': {
+      Unit: {
+        Description: 'Verification of the Running Slot',
+        // When everything was started. The target does not wait for it.
+        After: 'multi-user.target',
+      },
+      Service: {
+        // The system counts as started while it watches.
+        Type: 'exec',
+        ExecStart: '/usr/bin/atomixctl verify',
+        Environment: 'NODE_OPTIONS=--unhandled-rejections=strict',
+        ...hardening,
+      },
+      Install: { WantedBy: 'multi-user.target' },
+    },
+    // For a system that hangs before, or in, its verification.
+    'slot-deadline.timer': {
+      Unit: { Description: 'Time Limit of a Pending Slot' },
+      Timer: { OnBootSec: '20min', AccuracySec: '10s' },
+      Install: { WantedBy: 'timers.target' },
+    },
+    'slot-deadline.service': {
+      Unit: { Description: 'Restart out of a Slot that was not Confirmed in Time' },
+      Service: { Type: 'oneshot', ExecStart: '/usr/lib/atomixos/slot-deadline' },
+    },
+    'os-upgrade.timer': {
+      Unit: { Description: 'Look for Updates' },
+      Timer: { OnBootSec: '5min', OnUnitInactiveSec: '1h', RandomizedDelaySec: '10min' },
+      Install: { WantedBy: 'timers.target' },
+    },
+    'os-upgrade.service': {
+      Unit: {
+        Description: 'Look for an Update and Install It',
+        ConditionPathExists: osUpgradeSettingsPath,
+      },
+      Service: {
+        Type: 'oneshot',
+        ExecStart: '/usr/bin/atomixctl update poll',
+        // The client has limits of its own for each step.
+        TimeoutStartSec: '6h',
+        Nice: 10,
+        IOSchedulingClass: 'idle',
+        ...hardening,
+      },
+    },
   },
-  enable: ['u-boot-environment-rock64.service', 'u-boot-environment-qemu.service'],
+  enable: [
+    'u-boot-environment-rock64.service',
+    'u-boot-environment-qemu.service',
+    'os-verification.service',
+    'slot-deadline.timer',
+    'os-upgrade.timer',
+  ],
   directories: { '/etc/rauc': {} },
   files: {
     '/etc/rauc/system.conf': {
       body: [
         '[system]',
-        'compatible=atomixos-rock64',
+        `compatible=${bundleCompatible('rock64')}`,
         'bootloader=uboot',
+        `boot-attempts=${bootTries.confirmed}`,
+        `boot-attempts-primary=${bootTries.pending}`,
         'data-directory=/data/rauc',
         'mountprefix=/run/rauc/mnt',
         'bundle-formats=verity',
+        '# All of a bundle is read and compared with its hash tree before a slot is touched.',
+        'perform-pre-check=true',
         'activate-installed=true',
+        `min-bundle-version=${bundleVersionFloor}`,
+        '',
+        '[handlers]',
+        'pre-install=/usr/lib/atomixos/rauc-pre-install',
+        '',
+        '[log.events]',
+        'filename=/data/logs/rauc.log',
+        'format=readable',
+        'events=all',
+        'max-size=256K',
+        'max-files=2',
         ...slots.flatMap(([slot, label, ...settings]) => [
           '',
           `[slot.${slot}]`,
@@ -38,7 +138,17 @@ export const update: Module = {
         '',
       ].join('\n'),
     },
-    '/usr/lib/tmpfiles.d/atomixos-rauc.conf': { body: 'd /data/rauc 0700 root root -\n' },
+    '/usr/lib/tmpfiles.d/atomixos-rauc.conf': {
+      body: `d /data/rauc 0700 root root -\nd ${updateFolder} 0700 root root -\nd /run/atomixos 0755 root root -\n`,
+    },
+    '/usr/lib/atomixos/rauc-pre-install': {
+      mode: 0o755,
+      body: '#!/bin/sh\nexec /usr/bin/atomixctl rauc-pre-install\n',
+    },
+    '/usr/lib/atomixos/slot-deadline': {
+      mode: 0o755,
+      body: { hostPath: new URL('./slot-deadline.sh', import.meta.url) },
+    },
     // Debian's policy lets anybody install and mark slots. Only root may.
     '/usr/share/dbus-1/system.d/de.pengutronix.rauc.conf': {
       replaces: 'rauc-service',

@@ -46,6 +46,7 @@ export const storedVariables = {
   SLOT_B_STATE: 's',
   _RUT_OH_: 'b',
   START_UMS: 'b',
+  WATCHDOG: 'b',
 } as const
 
 /** Tries a counter can hold: RAUC writes it in hexadecimal, U-Boot reads decimal, up to here they agree. */
@@ -53,9 +54,12 @@ export const triesLimit = 9
 
 /**
  * Values of SLOT_A_STATE and SLOT_B_STATE. The device writes them, but for `revived`: U-Boot writes that when
- * all tries of all slots are spent and the only confirmed slot gets one more, alone.
+ * all tries of all slots are spent and the confirmed slot gets one more, alone. At most one slot is `confirmed`; the one
+ * that was confirmed before it is `previous`, the way back.
  */
-export const slotStates = ['pending', 'confirmed', 'failed', 'revived'] as const
+export const slotStates = ['pending', 'confirmed', 'previous', 'failed', 'revived'] as const
+
+export type SlotState = (typeof slotStates)[number]
 
 /** Kernel argument of the one boot that follows `_RUT_OH_=1`. */
 export const rescueArgument = 'atomixos.rescue=1'

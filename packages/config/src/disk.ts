@@ -91,3 +91,6 @@ export const dataUnavailableMarkerPath = '/run/atomixos/data-unavailable'
 
 /** Made on first boot, never changed; the initrd copies it to /etc/machine-id at every boot. */
 export const machineIdPath = '/data/identity/machine-id'
+
+/** Seconds since 1970 when the device was last known to run; the clock never starts before it. */
+export const lastSeenTimePath = '/data/identity/last-seen-time'

@@ -6,9 +6,8 @@ export type SlotName = 'A' | 'B'
 export const bootVariables = {
   order: 'BOOT_ORDER',
   triesLeft: { A: 'BOOT_A_LEFT', B: 'BOOT_B_LEFT' },
+  state: { A: 'SLOT_A_STATE', B: 'SLOT_B_STATE' },
 } as const
-
-export const triesMax = 3
 
 /** Kernel argument by which the selector tells the system which slot it is. */
 export const slotArgument = 'rauc.slot'

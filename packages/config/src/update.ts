@@ -38,3 +38,6 @@ export const updateApi = {
   deviceIdHeader: 'X-Device-ID',
   versionHeader: 'X-Current-Version',
 } as const
+
+/** Holds the version that somebody asked for by hand, although it is older or was given up; for one installation. */
+export const bundleAllowedMarkerPath = '/run/atomixos/bundle-allowed'

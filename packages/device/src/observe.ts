@@ -1,24 +1,25 @@
-import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { promisify } from 'node:util'
-import { freshFlashMarkerPath } from '@atomixos/config'
+import { freshFlashMarkerPath, slotRecordsPath } from '@atomixos/config'
+import { readOptional } from './durable-file.ts'
+import { lastLine, runProgram } from './run-program.ts'
 import type { Observed } from './status.ts'
 
-const run = promisify(execFile)
-const programTimeoutMs = 10_000
+const timeoutMs = 10_000
 
 /** Looks at the running machine. Nothing is changed; what can't be read is left out, not guessed. */
 export async function observe(): Promise<Observed> {
-  const [osRelease, commandLine, machineId, model, mounts, bootEnvironment, failedUnits] = await Promise.all([
-    readFile('/etc/os-release', 'utf8'),
-    readFile('/proc/cmdline', 'utf8'),
-    readOptional('/etc/machine-id'),
-    readOptional('/proc/device-tree/model'),
-    readFile('/proc/self/mounts', 'utf8'),
-    readBootEnvironment(),
-    readFailedUnits(),
-  ])
+  const [osRelease, commandLine, machineId, model, mounts, bootEnvironment, failedUnits, slotRecords] =
+    await Promise.all([
+      readFile('/etc/os-release', 'utf8'),
+      readFile('/proc/cmdline', 'utf8'),
+      readOptional('/etc/machine-id'),
+      readOptional('/proc/device-tree/model'),
+      readFile('/proc/self/mounts', 'utf8'),
+      readBootEnvironment(),
+      readFailedUnits(),
+      readOptional(slotRecordsPath),
+    ])
   return {
     osRelease,
     commandLine,
@@ -28,27 +29,19 @@ export async function observe(): Promise<Observed> {
     freshFlash: existsSync(freshFlashMarkerPath),
     bootEnvironment,
     failedUnits,
+    slotRecords,
   }
-}
-
-async function readOptional(path: string): Promise<string | undefined> {
-  return readFile(path, 'utf8').catch(() => undefined)
 }
 
 async function readBootEnvironment(): Promise<Observed['bootEnvironment']> {
-  try {
-    return { text: (await run('/usr/bin/fw_printenv', [], { timeout: programTimeoutMs })).stdout }
-  } catch (error) {
-    const { stderr, message } = error as { stderr?: string; message: string }
-    return { error: stderr?.trim().split('\n').at(-1) || message.split('\n')[0]! }
-  }
+  const result = await runProgram(['/usr/bin/fw_printenv'], { timeoutMs })
+  return result.exitCode === 0 ? { text: result.stdout } : { error: lastLine(result) }
 }
 
 async function readFailedUnits(): Promise<string[]> {
-  const { stdout } = await run(
-    '/usr/bin/systemctl',
-    ['list-units', '--failed', '--plain', '--no-legend', '--full'],
-    { timeout: programTimeoutMs },
+  const { stdout } = await runProgram(
+    ['/usr/bin/systemctl', 'list-units', '--failed', '--plain', '--no-legend', '--full'],
+    { timeoutMs },
   )
   return stdout
     .split('\n')

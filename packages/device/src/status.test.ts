@@ -8,16 +8,21 @@ const observed: Observed = {
   deviceTreeModel: 'Pine64 Rock64',
   mounts: 'overlay / overlay rw 0 0\n/dev/vda5 /data f2fs rw,noatime 0 0\n',
   freshFlash: false,
-  bootEnvironment: { text: 'BOOT_A_LEFT=3\nBOOT_B_LEFT=2\nBOOT_ORDER=B A\n' },
+  bootEnvironment: {
+    text: 'BOOT_A_LEFT=3\nBOOT_B_LEFT=2\nBOOT_ORDER=B A\nSLOT_A_STATE=confirmed\nSLOT_B_STATE=pending\n',
+  },
   failedUnits: [],
+  slotRecords: undefined,
 }
 
 test('a healthy device on one screen', () => {
   expect(renderStatus(parseStatus(observed))).toBe(`System        AtomixOS (trixie), version 0.1.0
 Board         Pine64 Rock64
 Machine id    0123456789abcdef0123456789abcdef
-Slot          B
-Boot          order B A, tries left A=3 B=2
+Running       slot B
+Boot          order B A
+Slot A        confirmed, 3 tries left
+Slot B        pending, version 0.1.0, 2 tries left
 Data          /data is mounted (f2fs)
 Failed units  none
 `)
@@ -34,15 +39,15 @@ test('what is wrong is said, and nothing is guessed', () => {
   })
   expect(status).toMatchObject({
     slot: undefined,
-    triesLeft: { A: undefined, B: undefined },
+    slots: { A: { triesLeft: undefined }, B: { triesLeft: undefined } },
     data: { mounted: false, fileSystem: undefined },
   })
   expect(renderStatus(status)).toContain('Boot          unreadable: Cannot open /dev/mtd0\n')
-  expect(renderStatus(status)).toContain('Slot          unknown (first boot after flashing)\n')
+  expect(renderStatus(status)).toContain('Running       slot unknown (first boot after flashing)\n')
   expect(renderStatus(status)).toContain('Data          /data is NOT mounted\n')
 })
 
 test('a counter that is no digit is unknown, not a number', () => {
   const status = parseStatus({ ...observed, bootEnvironment: { text: 'BOOT_A_LEFT=x1\nBOOT_B_LEFT=\n' } })
-  expect(status.triesLeft).toEqual({ A: undefined, B: undefined })
+  expect([status.slots.A.triesLeft, status.slots.B.triesLeft]).toEqual([undefined, undefined])
 })

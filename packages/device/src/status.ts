@@ -1,4 +1,7 @@
-import { bootVariables, type SlotName, slotOfCommandLine } from '@atomixos/config'
+import { type SlotName, type SlotState, slotOfCommandLine } from '@atomixos/config'
+import { parseBootState, slotNames } from './slots/boot-state.ts'
+import { type FailedVersion, parseRecords } from './slots/records.ts'
+import { parseAssignments } from './system-facts.ts'
 
 /** Everything `status` was told, as text or facts; nothing here looks at the machine. */
 export interface Observed {
@@ -12,6 +15,19 @@ export interface Observed {
   /** Output of `fw_printenv`, or why there is none. */
   readonly bootEnvironment: { readonly text: string } | { readonly error: string }
   readonly failedUnits: readonly string[]
+  /** Contents of the file with the slots' records, if there is one. */
+  readonly slotRecords: string | undefined
+}
+
+export interface SlotStatus {
+  /** Boots that are left to the slot before the other one is tried; undefined when it can't be read. */
+  readonly triesLeft: number | undefined
+  /** Ours, not RAUC's "good", which only means that tries are left; undefined: not known, never confirmed. */
+  readonly state: SlotState | undefined
+  readonly version: string | undefined
+  /** When it came into this state. */
+  readonly since: string | undefined
+  readonly reason: string | undefined
 }
 
 export interface Status {
@@ -21,8 +37,9 @@ export interface Status {
   readonly machineId: string | undefined
   readonly slot: SlotName | undefined
   readonly bootOrder: string | undefined
-  /** Boots that are left to each slot before the other one is tried; undefined when it can't be read. */
-  readonly triesLeft: { readonly A: number | undefined; readonly B: number | undefined }
+  readonly slots: Readonly<Record<SlotName, SlotStatus>>
+  /** Versions that were installed and given up; not installed again unless somebody asks for it. */
+  readonly failedVersions: readonly FailedVersion[]
   readonly bootEnvironmentError: string | undefined
   readonly data: { readonly mounted: boolean; readonly fileSystem: string | undefined }
   readonly freshFlash: boolean
@@ -31,19 +48,32 @@ export interface Status {
 
 export function parseStatus(observed: Observed): Status {
   const release = parseAssignments(observed.osRelease)
-  const boot = 'text' in observed.bootEnvironment ? parseAssignments(observed.bootEnvironment.text) : {}
+  const boot = parseBootState('text' in observed.bootEnvironment ? observed.bootEnvironment.text : '')
+  const records = parseRecords(observed.slotRecords)
+  const running = slotOfCommandLine(observed.commandLine)
   const data = observed.mounts
     .split('\n')
     .map((line) => line.split(' '))
     .find((fields) => fields[1] === '/data')
+  const slotStatus = (slot: SlotName): SlotStatus => {
+    const record = records.slots[slot]
+    return {
+      triesLeft: boot.left[slot],
+      state: boot.state[slot],
+      version: slot === running ? release.IMAGE_VERSION : record?.version,
+      since: record?.since,
+      reason: record?.failure ? `${record.failure.check}: ${record.failure.reason}` : record?.reason,
+    }
+  }
   return {
     name: release.PRETTY_NAME ?? release.NAME ?? 'unknown',
     version: release.IMAGE_VERSION ?? 'unknown',
     board: observed.deviceTreeModel,
     machineId: observed.machineId,
-    slot: slotOfCommandLine(observed.commandLine),
-    bootOrder: boot[bootVariables.order],
-    triesLeft: { A: tries(boot[bootVariables.triesLeft.A]), B: tries(boot[bootVariables.triesLeft.B]) },
+    slot: running,
+    bootOrder: 'text' in observed.bootEnvironment ? boot.order.join(' ') : undefined,
+    slots: { A: slotStatus('A'), B: slotStatus('B') },
+    failedVersions: records.failedVersions,
     bootEnvironmentError: 'error' in observed.bootEnvironment ? observed.bootEnvironment.error : undefined,
     data: { mounted: data !== undefined, fileSystem: data?.[2] },
     freshFlash: observed.freshFlash,
@@ -52,17 +82,21 @@ export function parseStatus(observed: Observed): Status {
 }
 
 export function renderStatus(status: Status): string {
-  const left = (slot: SlotName) => status.triesLeft[slot] ?? '?'
   const boot =
     status.bootEnvironmentError === undefined
-      ? `order ${status.bootOrder ?? '?'}, tries left A=${left('A')} B=${left('B')}`
+      ? `order ${status.bootOrder || '?'}`
       : `unreadable: ${status.bootEnvironmentError}`
   const rows: [string, string][] = [
     ['System', `${status.name}, version ${status.version}`],
     ['Board', status.board ?? 'unknown'],
     ['Machine id', status.machineId ?? 'none'],
-    ['Slot', `${status.slot ?? 'unknown'}${status.freshFlash ? ' (first boot after flashing)' : ''}`],
+    ['Running', `slot ${status.slot ?? 'unknown'}${status.freshFlash ? ' (first boot after flashing)' : ''}`],
     ['Boot', boot],
+    ...slotNames.map((slot): [string, string] => [`Slot ${slot}`, renderSlot(status.slots[slot])]),
+    ...status.failedVersions.map(({ version, reason, time }): [string, string] => [
+      'Given up',
+      `version ${version} on ${time}: ${reason}`,
+    ]),
     ['Data', status.data.mounted ? `/data is mounted (${status.data.fileSystem})` : '/data is NOT mounted'],
     ['Failed units', status.failedUnits.length === 0 ? 'none' : status.failedUnits.join(', ')],
   ]
@@ -70,16 +104,12 @@ export function renderStatus(status: Status): string {
   return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join('')
 }
 
-/** `KEY=value` lines, with or without double quotes; other lines are ignored. */
-function parseAssignments(text: string): Record<string, string> {
-  const assignments: Record<string, string> = {}
-  for (const line of text.split('\n')) {
-    const match = /^([A-Za-z_][A-Za-z0-9_]*)=(.*)$/.exec(line)
-    if (match) assignments[match[1]!] = match[2]!.replace(/^"(.*)"$/, '$1')
-  }
-  return assignments
-}
-
-function tries(value: string | undefined): number | undefined {
-  return value !== undefined && /^\d$/.test(value) ? Number(value) : undefined
+function renderSlot({ state, version, triesLeft, since, reason }: SlotStatus): string {
+  return [
+    state ?? 'not confirmed',
+    ...(version === undefined ? [] : [`version ${version}`]),
+    `${triesLeft ?? '?'} tries left`,
+    ...(since === undefined ? [] : [`since ${since}`]),
+    ...(reason === undefined ? [] : [reason]),
+  ].join(', ')
 }

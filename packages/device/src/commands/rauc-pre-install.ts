@@ -1,0 +1,65 @@
+import { bundleAllowedMarkerPath, type SlotName } from '@atomixos/config'
+import { readOptional } from '../durable-file.ts'
+import { recordEvents } from '../events/record-events.ts'
+import { checkHealth } from '../health/observe-health.ts'
+import { changeBootState, readBootState } from '../slots/boot-environment.ts'
+import { otherSlot } from '../slots/boot-state.ts'
+import { prepareInstall } from '../slots/prepare-install.ts'
+import { readRecords, writeRecords } from '../slots/slot-store.ts'
+import { readSystemFacts } from '../system-facts.ts'
+
+/**
+ * RAUC's pre-install handler: it has verified the bundle and written nothing yet. Any other exit code than 0 stops the
+ * installation; RAUC passes on what was said on standard error.
+ */
+export async function raucPreInstall(environment: NodeJS.ProcessEnv): Promise<number> {
+  const [{ slot, version, compatible }, boot, records, health, allowed] = await Promise.all([
+    readSystemFacts(),
+    readBootState(),
+    readRecords(),
+    checkHealth(),
+    readOptional(bundleAllowedMarkerPath),
+  ])
+  if (slot === undefined) return refuse('the running slot is not known')
+  const candidate = {
+    compatible: environment.RAUC_MF_COMPATIBLE ?? '',
+    version: environment.RAUC_MF_VERSION ?? '',
+  }
+  const failing = health
+    .filter(({ ok, weight }) => !ok && weight === 'required')
+    .map(({ check, message }) => ({ check, message }))
+  const decision = prepareInstall({
+    slot,
+    runningVersion: version,
+    systemCompatible: compatible,
+    candidate,
+    boot,
+    records,
+    before: { version, failing },
+    allowedByHand: allowed?.trim() === candidate.version,
+    now: new Date().toISOString(),
+  })
+  if (!decision.install) return refuse(decision.reason)
+  // The record first: of an interrupted installation the version is known then.
+  await writeRecords(records, decision.records)
+  await changeBootState(boot, decision.change)
+  await recordEvents([started(otherSlot(slot), candidate.version, failing)])
+  return 0
+}
+
+function started(slot: SlotName, version: string, failing: readonly { check: string; message: string }[]) {
+  const before = failing.map(({ check, message }) => `${check}: ${message}`).join('; ')
+  return {
+    event: 'install-started',
+    slot,
+    version,
+    ...(before && { detail: `not well before: ${before}` }),
+  } as const
+}
+
+function refuse(reason: string): number {
+  process.stderr.write(`refused: ${reason}\n`)
+  // RAUC's own log has it as well as its error message.
+  process.stdout.write(`<< error ${reason}\n`)
+  return 1
+}

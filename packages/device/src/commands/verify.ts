@@ -1,0 +1,117 @@
+import { existsSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { freshFlashMarkerPath, operatorConfigPath, type SlotName } from '@atomixos/config'
+import { recordEvents } from '../events/record-events.ts'
+import { watchHealth } from '../health/gate.ts'
+import { checkHealth } from '../health/observe-health.ts'
+import { lastLine, runProgram } from '../run-program.ts'
+import { changeBootState, readBootState } from '../slots/boot-environment.ts'
+import { applyChange, type BootState } from '../slots/boot-state.ts'
+import { confirm } from '../slots/confirm.ts'
+import { type SlotRecords, withSlot } from '../slots/records.ts'
+import { settle } from '../slots/settle.ts'
+import { readRecords, writeRecords } from '../slots/slot-store.ts'
+import { readSystemFacts } from '../system-facts.ts'
+
+interface Running {
+  readonly slot: SlotName
+  readonly version: string
+  readonly boot: BootState
+  readonly records: SlotRecords
+}
+
+/**
+ * Runs once in every boot, when the system has come up: draws the conclusions of which slot that is, then watches the
+ * system's health and confirms the slot, or gives a pending one back to U-Boot. Exit code 0: all is well.
+ */
+export async function verify(): Promise<number> {
+  const freshFlash = existsSync(freshFlashMarkerPath)
+  const running = await concludeBoot(freshFlash)
+  const state = running.boot.state[running.slot]
+  if (freshFlash) return say(0, 'first boot after flashing: provisioning confirms the slot')
+  if (state === undefined && !existsSync(operatorConfigPath)) {
+    return say(0, 'not provisioned yet: nothing is confirmed')
+  }
+  const tolerated = new Map(
+    state === 'pending' ? running.records.before?.failing.map(({ check, message }) => [check, message]) : [],
+  )
+  const verdict = await watchHealth({
+    check: checkHealth,
+    sleep,
+    now: () => performance.now(),
+    tolerated: new Set(tolerated.keys()),
+    log: (line) => say(0, line),
+  })
+  if (verdict.healthy) {
+    for (const warning of verdict.warnings) say(0, `warning: ${warning}`)
+    if (state !== 'confirmed') await confirmSlot(running, verdict.warnings)
+    return 0
+  }
+  for (const { check, message } of verdict.failing) say(1, `${check}: ${message}`)
+  if (state !== 'pending') {
+    return say(1, `slot ${running.slot} is ${state ?? 'not confirmed'} and stays so: ${verdict.reason}`)
+  }
+  await giveBack(running, verdict)
+  return 1
+}
+
+async function concludeBoot(freshFlash: boolean): Promise<Running> {
+  const [{ slot, version }, boot, records] = await Promise.all([
+    readSystemFacts(),
+    readBootState(),
+    readRecords(),
+  ])
+  if (slot === undefined)
+    throw new Error('the kernel command line names no slot: not started by our selector')
+  const now = new Date().toISOString()
+  const settled = settle({ slot, version, freshFlash, boot, records, now })
+  await changeBootState(boot, settled.change)
+  // Without /data nothing can be remembered, and the slot's tries still count.
+  await writeRecords(records, settled.records).catch((error: Error) => say(1, error.message))
+  const after = applyChange(boot, settled.change)
+  const state = after.state[slot] ?? 'not confirmed'
+  const events = freshFlash
+    ? []
+    : [{ event: 'boot', slot, version, detail: `slot ${slot} is ${state}` } as const]
+  await recordEvents([...events, ...settled.events])
+  for (const event of settled.events)
+    say(0, `${event.event}: slot ${event.slot}: ${event.reason ?? event.detail}`)
+  return { slot, version, boot: after, records: settled.records }
+}
+
+async function confirmSlot(running: Running, warnings: readonly string[]): Promise<void> {
+  const { slot, version } = running
+  const confirmed = confirm({ ...running, now: new Date().toISOString() })
+  await changeBootState(running.boot, confirmed.change)
+  await writeRecords(running.records, confirmed.records)
+  // The environment says it already, in one write; this tells RAUC.
+  const marked = await runProgram(['/usr/bin/rauc', 'status', 'mark-good'], { timeoutMs: 60_000 })
+  if (marked.exitCode !== 0) say(1, `rauc status mark-good: ${lastLine(marked)}`)
+  const detail = warnings.length > 0 ? `with warnings: ${warnings.join('; ')}` : undefined
+  await recordEvents([{ event: 'confirmed', slot, version, ...(detail && { detail }) }])
+  say(0, `slot ${slot} with version ${version} is confirmed`)
+}
+
+/** The reason is on /data before anything else happens; then the machine restarts, which costs the slot a try. */
+async function giveBack(
+  { slot, version, records }: Running,
+  { check, reason }: { check: string; reason: string },
+): Promise<void> {
+  const time = new Date().toISOString()
+  const record = records.slots[slot] ?? { state: 'pending', version, since: time }
+  await writeRecords(records, withSlot(records, slot, { ...record, failure: { check, reason, time } })).catch(
+    (error: Error) => say(1, error.message),
+  )
+  await recordEvents([{ event: 'verification-failed', slot, version, reason: `${check}: ${reason}` }])
+  say(1, `slot ${slot} with version ${version} is not confirmed, ${check}: ${reason}; restarting`)
+  const restarted = await runProgram(['/usr/bin/systemctl', 'reboot'], { timeoutMs: 30_000 })
+  if (restarted.exitCode !== 0)
+    await runProgram(['/usr/bin/systemctl', 'reboot', '--force'], { timeoutMs: 30_000 })
+}
+
+/** For the journal; gives the exit code on. */
+function say(exitCode: number, line: string): number {
+  // systemd reads the level from the start of the line.
+  process.stdout.write(`${exitCode === 0 ? '<6>' : '<3>'}${line}\n`)
+  return exitCode
+}

@@ -1,0 +1,71 @@
+import type { HealthFacts, UnitFacts } from './checks.ts'
+
+/** From `systemctl show`: one block of `Key=value` lines per unit, empty lines between them. */
+export function parseUnits(text: string): Map<string, UnitFacts> {
+  const units = new Map<string, UnitFacts>()
+  for (const block of text.split('\n\n')) {
+    const values = new Map(
+      block.split('\n').map((line) => {
+        const equals = line.indexOf('=')
+        return [line.slice(0, equals), line.slice(equals + 1)] as const
+      }),
+    )
+    const id = values.get('Id')
+    if (!id) continue
+    const found = values.get('LoadState') !== 'not-found'
+    units.set(id, {
+      activeState: found ? (values.get('ActiveState') ?? 'unknown') : 'not-found',
+      subState: found ? (values.get('SubState') ?? '') : '',
+      result: found ? (values.get('Result') ?? '') : '',
+    })
+  }
+  return units
+}
+
+/** From `nft --json list table`. */
+export function parsePolicies(text: string): HealthFacts['firewall'] {
+  try {
+    const { nftables } = JSON.parse(text) as { nftables: { chain?: { name: string; policy?: string } }[] }
+    const chains = nftables.flatMap(({ chain }) =>
+      chain?.policy ? [[chain.name, chain.policy] as const] : [],
+    )
+    return { policies: Object.fromEntries(chains) }
+  } catch {
+    return { error: 'nft said something that is not its JSON' }
+  }
+}
+
+/**
+ * Names of required containers with the units that run them. Files that are not as the configuration renders them
+ * count as requiring something that cannot be found: a broken list must not pass as "nothing required".
+ */
+export function parseRequiredContainers(
+  requiredText: string | undefined,
+  runtimeText: string | undefined,
+): { name: string; unit: string }[] {
+  if (requiredText === undefined) return []
+  const names = parseJson(requiredText)
+  if (!Array.isArray(names) || names.some((name) => typeof name !== 'string')) {
+    return [{ name: '(unreadable list)', unit: 'unreadable-list-of-required-containers.service' }]
+  }
+  const runtime = runtimeText === undefined ? [] : parseJson(runtimeText)
+  const services = new Map(
+    (Array.isArray(runtime) ? runtime : []).flatMap((entry: { unit?: unknown; service?: unknown } | null) =>
+      typeof entry?.unit === 'string' && typeof entry.service === 'string'
+        ? [[entry.unit, entry.service] as const]
+        : [],
+    ),
+  )
+  return (names as string[]).map((name) => ({
+    name,
+    unit: services.get(`${name}.container`) ?? `${name}.service`,
+  }))
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,28 @@
+import { lastLine, runProgram } from '../run-program.ts'
+import { type BootChange, type BootState, parseBootState, renderBootChange } from './boot-state.ts'
+
+/** U-Boot's environment cannot be read or written. */
+export class BootEnvironmentError extends Error {
+  override readonly name = 'BootEnvironmentError'
+}
+
+const timeoutMs = 20_000
+
+/** Throws BootEnvironmentError. */
+export async function readBootState(): Promise<BootState> {
+  const result = await runProgram(['/usr/bin/fw_printenv'], { timeoutMs })
+  if (result.exitCode !== 0) {
+    throw new BootEnvironmentError(`U-Boot's environment cannot be read: ${lastLine(result)}`)
+  }
+  return parseBootState(result.stdout)
+}
+
+/** All of the change or nothing of it; nothing is written when nothing differs. Throws BootEnvironmentError. */
+export async function changeBootState(before: BootState, change: BootChange): Promise<void> {
+  const script = renderBootChange(before, change)
+  if (script === '') return
+  const result = await runProgram(['/usr/bin/fw_setenv', '--script', '-'], { timeoutMs, stdin: script })
+  if (result.exitCode !== 0) {
+    throw new BootEnvironmentError(`U-Boot's environment cannot be written: ${lastLine(result)}`)
+  }
+}
