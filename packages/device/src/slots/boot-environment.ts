@@ -1,5 +1,11 @@
 import { lastLine, runProgram } from '../run-program.ts'
-import { type BootChange, type BootState, parseBootState, renderBootChange } from './boot-state.ts'
+import {
+  applyChange,
+  type BootChange,
+  type BootState,
+  parseBootState,
+  renderBootChange,
+} from './boot-state.ts'
 
 /** U-Boot's environment cannot be read or written. */
 export class BootEnvironmentError extends Error {
@@ -17,12 +23,19 @@ export async function readBootState(): Promise<BootState> {
   return parseBootState(result.stdout)
 }
 
-/** All of the change or nothing of it; nothing is written when nothing differs. Throws BootEnvironmentError. */
+/**
+ * All of the change or nothing of it; nothing is written when nothing differs. Reads it back: flash that takes a write
+ * and loses it is found here, and not at the next start. Throws BootEnvironmentError.
+ */
 export async function changeBootState(before: BootState, change: BootChange): Promise<void> {
   const script = renderBootChange(before, change)
   if (script === '') return
   const result = await runProgram(['/usr/bin/fw_setenv', '--script', '-'], { timeoutMs, stdin: script })
   if (result.exitCode !== 0) {
     throw new BootEnvironmentError(`U-Boot's environment cannot be written: ${lastLine(result)}`)
+  }
+  const missing = renderBootChange(await readBootState(), applyChange(before, change))
+  if (missing !== '') {
+    throw new BootEnvironmentError(`U-Boot's environment did not keep what was written: ${missing.trim()}`)
   }
 }

@@ -55,17 +55,17 @@ export function applyChange(before: BootState, change: BootChange): BootState {
 /** What must be written to get from one state to the other: a script for `fw_setenv --script`; empty: nothing. */
 export function renderBootChange(before: BootState, change: BootChange): string {
   const after = applyChange(before, change)
-  const lines: string[] = []
+  const assignments: [name: string, value: string][] = []
   for (const slot of slotNames) {
     if (after.left[slot] !== before.left[slot])
-      lines.push(`${bootVariables.triesLeft[slot]} ${after.left[slot] ?? ''}`)
+      assignments.push([bootVariables.triesLeft[slot], String(after.left[slot] ?? '')])
     if (after.state[slot] !== before.state[slot])
-      lines.push(`${bootVariables.state[slot]} ${after.state[slot] ?? ''}`)
+      assignments.push([bootVariables.state[slot], after.state[slot] ?? ''])
   }
   if (after.order.join(' ') !== before.order.join(' ')) {
-    lines.push(`${bootVariables.order} ${after.order.join(' ')}`)
+    assignments.push([bootVariables.order, after.order.join(' ')])
   }
-  return lines.map((line) => `${line.trimEnd()}\n`).join('')
+  return assignments.map(([name, value]) => `${name}=${value}\n`).join('')
 }
 
 function parseTries(value: string | undefined): number | undefined {

@@ -20,7 +20,7 @@ describe("U-Boot's environment", () => {
   test('a change is one script of what differs', () => {
     const before = bootState('A confirmed 8, B pending 2; B A')
     expect(renderBootChange(before, { left: { A: 9, B: 2 }, state: { B: undefined }, order: ['A'] })).toBe(
-      'BOOT_A_LEFT 9\nSLOT_B_STATE\nBOOT_ORDER A\n',
+      'BOOT_A_LEFT=9\nSLOT_B_STATE=\nBOOT_ORDER=A\n',
     )
     expect(renderBootChange(before, { left: { A: 8 }, order: ['B', 'A'] })).toBe('')
   })
@@ -100,7 +100,7 @@ describe('before an installation', () => {
     const decision = prepareInstall(situation)
     if (!decision.install) throw new Error(decision.reason)
     expect(renderBootChange(situation.boot, decision.change)).toBe(
-      'BOOT_B_LEFT 0\nSLOT_B_STATE pending\nBOOT_ORDER A\n',
+      'BOOT_B_LEFT=0\nSLOT_B_STATE=pending\nBOOT_ORDER=A\n',
     )
     expect(decision.records.slots.B).toEqual({ state: 'pending', version: '1.1.0', since: now })
     expect(decision.records.before).toEqual(situation.before)
