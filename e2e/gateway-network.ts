@@ -25,7 +25,15 @@ export async function createGatewayNetwork(dir: string): Promise<GatewayNetwork>
     const provider = await lab.host('provider', { wan: { addresses: [`${providerAddress}/24`] } })
     const dnsmasq = await provider.spawn([
       ...['dnsmasq', '--no-daemon', '--conf-file=/dev/null'],
-      ...['--interface=wan', '--bind-interfaces', '--no-resolv', '--no-hosts', '--log-dhcp', '--dhcp-leasefile=/tmp/leases', '--pid-file=/tmp/pid'],
+      ...[
+        '--interface=wan',
+        '--bind-interfaces',
+        '--no-resolv',
+        '--no-hosts',
+        '--log-dhcp',
+        '--dhcp-leasefile=/tmp/leases',
+        '--pid-file=/tmp/pid',
+      ],
       ...['--dhcp-range=203.0.113.10,203.0.113.99,12h', `--dhcp-option=option:dns-server,${providerAddress}`],
       `--address=/${updateHostName}/${providerAddress}`,
     ])

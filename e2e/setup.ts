@@ -3,6 +3,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { environmentCardBytes } from '@atomixos/config'
 import { type MachineOptions, type Programs, treePrograms } from '@atomixos/machine'
+import type { BundleName } from './bundle-fixtures.ts'
 
 /**
  * What `./atomixos e2e` hands to the stories: where the built image is and where programs come from. The
@@ -15,6 +16,8 @@ export interface E2eSetup {
   readonly rootDir: string
   /** The tools tree with QEMU and what network labs need. */
   readonly programsDir: string
+  /** Paths of the bundles that the stories asked for. */
+  readonly bundles: Readonly<Partial<Record<BundleName, string>>>
 }
 
 export interface Manifest {
@@ -45,6 +48,13 @@ export const firmwarePath = join(setup.distDir, 'u-boot-qemu.bin')
 export const diskBytes = 16_000_000_000 - (16_000_000_000 % 512)
 
 export const programs: Programs = treePrograms(setup.programsDir)
+
+/** A bundle that was built for the stories. */
+export function bundlePath(name: BundleName): string {
+  const path = setup.bundles[name]
+  if (path === undefined) throw new Error(`bundle-fixtures.ts does not list "${name}" for this story`)
+  return path
+}
 
 /** A fresh folder for one story. */
 export async function storyDir(name: string): Promise<string> {

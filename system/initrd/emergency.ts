@@ -6,6 +6,8 @@ const units = '/usr/lib/systemd/system'
  * busy host takes twenty times as long.
  */
 const timeoutSeconds = 900
+/** Up to the mounted root it is only waiting for a disk, which has 90 s to appear. Every try of a bad update costs this. */
+const rootTimeoutSeconds = 120
 
 /** Whatever goes wrong ends here: say it on the console, then reset. The boot counter decides what is tried next. */
 export const emergency: Module = {
@@ -18,6 +20,9 @@ export const emergency: Module = {
     // Covers what hangs instead of failing.
     [`${units}/initrd.target.d/timeout.conf`]: {
       body: `[Unit]\nJobTimeoutSec=${timeoutSeconds}s\nJobTimeoutAction=reboot-force\n`,
+    },
+    [`${units}/sysroot.mount.d/timeout.conf`]: {
+      body: `[Unit]\nJobTimeoutSec=${rootTimeoutSeconds}s\nJobTimeoutAction=reboot-force\n`,
     },
   },
   units: {

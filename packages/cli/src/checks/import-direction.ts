@@ -11,7 +11,7 @@ export const allowedImports: Readonly<Record<string, readonly string[]>> = {
   'packages/device': ['packages/config'],
   'packages/machine': [],
   system: ['packages/config', 'packages/image'],
-  'packages/cli': ['packages/config', 'packages/image', 'packages/machine', 'system'],
+  'packages/cli': ['packages/config', 'packages/image', 'packages/machine', 'system', 'e2e'],
   e2e: ['packages/machine', 'system', 'packages/config'],
   bench: ['packages/config', 'packages/image', 'packages/machine', 'system', 'packages/cli'],
 }

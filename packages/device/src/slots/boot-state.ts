@@ -13,7 +13,7 @@ export interface BootState {
 /** What of it is to become another value; written in one go, so that a power cut leaves all or nothing of it. */
 export interface BootChange {
   readonly order?: readonly SlotName[]
-  readonly left?: Partial<Record<SlotName, number>>
+  readonly left?: Partial<Record<SlotName, number | undefined>>
   readonly state?: Partial<Record<SlotName, SlotState | undefined>>
 }
 

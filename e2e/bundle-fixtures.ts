@@ -1,0 +1,119 @@
+/**
+ * The bundles that the stories install, as changes to the board: `./atomixos e2e` builds them with the very code that
+ * builds the product. Declarations only.
+ */
+import type { boards } from '@atomixos/system'
+
+export type Board = (typeof boards)[string]
+type Module = Board['rootfs']['modules'][number]
+
+export interface BundleFixture {
+  readonly version: string
+  /** What is different from the product. */
+  readonly change?: (board: Board) => Board
+  /** Done to the images after they were built, before they are signed. */
+  readonly spoil?: 'other-rootfs' | 'damaged-rootfs'
+  /** Who signs; default: the development signer that the image trusts. */
+  readonly signer?: 'revoked' | 'expired' | 'other-authority' | 'not-for-code' | 'nobody'
+  readonly compatible?: string
+  readonly format?: 'plain'
+}
+
+const bundles = {
+  /** The next release: nothing differs but the version. */
+  next: { version: '0.2.0' },
+  panic: {
+    version: '0.2.1',
+    // The kernel finds no first process in the initrd, and no root it could mount by itself.
+    change: withKernelArgument('rdinit=/nothing-here'),
+  },
+  hang: {
+    version: '0.2.2',
+    change: (board) => ({
+      ...board,
+      initrd: withModules(board.initrd, (modules) => [...modules, hangingModule]),
+    }),
+  },
+  'no-root': { version: '0.2.3', spoil: 'other-rootfs' },
+  'damaged-root': { version: '0.2.4', spoil: 'damaged-rootfs' },
+  'broken-service': {
+    version: '0.2.5',
+    change: withFile('time', '/etc/chrony/chrony.conf', 'no such directive\n'),
+  },
+  'no-containers': {
+    version: '0.2.6',
+    change: (board) => ({
+      ...board,
+      rootfs: withModules(board.rootfs, (modules) =>
+        modules.map((module) =>
+          module.name === 'containers'
+            ? { ...module, leaveOut: { ...module.leaveOut, '/usr/bin/crun': 'so that no container starts' } }
+            : module,
+        ),
+      ),
+    }),
+  },
+  unsigned: { version: '0.2.0', signer: 'nobody' },
+  'other-authority': { version: '0.2.0', signer: 'other-authority' },
+  expired: { version: '0.2.0', signer: 'expired' },
+  revoked: { version: '0.2.0', signer: 'revoked' },
+  'not-for-code': { version: '0.2.0', signer: 'not-for-code' },
+  'other-board': { version: '0.2.0', compatible: 'atomixos-toaster' },
+  plain: { version: '0.2.0', format: 'plain' },
+  older: { version: '0.0.9' },
+} as const satisfies Readonly<Record<string, BundleFixture>>
+
+export type BundleName = keyof typeof bundles
+
+export const bundleFixtures: Readonly<Record<BundleName, BundleFixture>> = bundles
+
+/** Which story needs which; all of a story's bundles are there when it is told. */
+export const bundlesOfStory: Readonly<Record<string, readonly BundleName[]>> = {
+  'rauc-update': ['next'],
+  'rauc-rollback': ['panic', 'hang', 'no-root', 'damaged-root', 'broken-service', 'no-containers'],
+  'rauc-confirm': ['next'],
+  'rauc-power-loss': ['next'],
+  'rauc-watchdog': ['next'],
+  'rauc-hostile': [
+    ...(['next', 'unsigned', 'other-authority', 'expired', 'revoked', 'not-for-code'] as const),
+    ...(['other-board', 'plain', 'older'] as const),
+  ],
+}
+
+const hangingModule: Module = {
+  name: 'hanging',
+  keep: {},
+  units: {
+    'hang.service': {
+      Unit: { DefaultDependencies: false, Before: 'sysroot.mount' },
+      Service: { Type: 'oneshot', ExecStart: '/usr/bin/sleep infinity', TimeoutStartSec: 'infinity' },
+      Install: { RequiredBy: 'sysroot.mount' },
+    },
+  },
+  enable: ['hang.service'],
+}
+
+function withModules<T extends Board['rootfs']>(
+  tree: T,
+  change: (modules: readonly Module[]) => readonly Module[],
+): T {
+  return { ...tree, modules: change(tree.modules) }
+}
+
+function withKernelArgument(argument: string): (board: Board) => Board {
+  return (board) => ({ ...board, kernelArguments: [...board.kernelArguments, argument] })
+}
+
+/** A file of a module with other content. */
+function withFile(moduleName: string, path: string, body: string): (board: Board) => Board {
+  return (board) => ({
+    ...board,
+    rootfs: withModules(board.rootfs, (modules) =>
+      modules.map((module) =>
+        module.name === moduleName
+          ? { ...module, files: { ...module.files, [path]: { ...module.files?.[path], body } } }
+          : module,
+      ),
+    ),
+  })
+}

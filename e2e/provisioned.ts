@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createMachine, findState, type Machine, restore, type SavedState } from '@atomixos/machine'
+import { provision, waitUntilConfirmed, waitUntilUp } from './gateway.ts'
+import { createGatewayNetwork, type GatewayNetwork } from './gateway-network.ts'
+import { gatewayOptions, manifest, programs, setup, storyDir } from './setup.ts'
+
+/**
+ * A device in the field, saved once for all stories: flashed, provisioned, restarted, its slot A confirmed by the
+ * health check, with an address on the WAN. With a watchdog that nobody has switched on.
+ */
+export async function provisionedState(): Promise<SavedState> {
+  const identity = createHash('sha256')
+    .update(JSON.stringify([1, manifest.artifacts]))
+    .digest('hex')
+    .slice(0, 16)
+  const dir = join(setup.workDir, `provisioned-${identity}`)
+  await using _ = await exclusively(`${dir}.lock`)
+  return (await findState(dir)) ?? makeState(dir)
+}
+
+async function makeState(stateDir: string): Promise<SavedState> {
+  const dir = await storyDir('provisioned')
+  await using network = await createGatewayNetwork(dir)
+  await using gateway = await createMachine(
+    gatewayOptions(dir, { lab: network.lab, nics: network.nics, watchdog: true, saveable: true }),
+  )
+  await gateway.start()
+  await waitUntilUp(gateway)
+  await gateway.waitUntilSucceeds('test "$(systemctl is-active os-verification)" != active')
+  await provision(gateway)
+  await gateway.reboot({ timeoutMs: 400_000 })
+  await waitUntilConfirmed(gateway, 'A')
+  await gateway.succeed('sync; echo 3 >/proc/sys/vm/drop_caches')
+  const saved = await gateway.saveState(stateDir)
+  await gateway.stop()
+  await rm(dir, { recursive: true, force: true })
+  return saved
+}
+
+export interface ProvisionedGateway extends AsyncDisposable {
+  readonly gateway: Machine
+  readonly network: GatewayNetwork
+}
+
+/** A copy of its own of the device in the field, running, on networks of its own. */
+export async function provisionedGateway(dir: string): Promise<ProvisionedGateway> {
+  return forkGateway(await provisionedState(), dir)
+}
+
+/** Any saved state of a gateway; its disks are thrown away in the end, its logs stay. */
+export async function forkGateway(saved: SavedState, dir: string): Promise<ProvisionedGateway> {
+  const network = await createGatewayNetwork(dir)
+  try {
+    const gateway = await restore(saved, {
+      name: 'gateway',
+      programs,
+      dir,
+      lab: network.lab,
+      nics: network.nics,
+      // What is about to be installed may well panic.
+      panics: 'expected',
+      deadlineMs: 60 * 60_000,
+    })
+    return {
+      gateway,
+      network,
+      async [Symbol.asyncDispose]() {
+        await gateway[Symbol.asyncDispose]()
+        await network[Symbol.asyncDispose]()
+        await Promise.all([gateway.disk.path, gateway.sdCard.path].map((path) => rm(path, { force: true })))
+      },
+    }
+  } catch (error) {
+    await network[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+/** Stories run in two processes: one makes, the other waits. A lock whose owner is gone counts for nothing. */
+async function exclusively(lockDir: string): Promise<AsyncDisposable> {
+  const ownerPath = join(lockDir, 'owner')
+  for (;;) {
+    try {
+      await mkdir(lockDir)
+      await writeFile(ownerPath, String(process.pid))
+      return { [Symbol.asyncDispose]: () => rm(lockDir, { recursive: true, force: true }) }
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+      const owner = Number(await readFile(ownerPath, 'utf8').catch(() => process.pid))
+      if (owner > 0 && !isRunning(owner)) await rm(lockDir, { recursive: true, force: true })
+      else await sleep(500)
+    }
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}

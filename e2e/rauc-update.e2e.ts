@@ -1,0 +1,128 @@
+/** A device finds the next release on its server, installs it, restarts, and confirms it after a minute of good health. */
+import { readFile } from 'node:fs/promises'
+import { bootTries, serverAuthoritiesPath, updateApi } from '@atomixos/config'
+import type { Machine } from '@atomixos/machine'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import {
+  bootMs,
+  deviceEvents,
+  deviceStatus,
+  runningSlot,
+  triesSince,
+  waitUntilConfirmed,
+  waitUntilUp,
+} from './gateway.ts'
+import { gatewayMac } from './gateway-network.ts'
+import { type ProvisionedGateway, provisionedGateway } from './provisioned.ts'
+import { bundlePath, manifest, storyDir } from './setup.ts'
+import { createUpdateServer, serveBundle, type UpdateServer } from './update-server.ts'
+
+describe('rauc-update', () => {
+  let device: ProvisionedGateway
+  let server: UpdateServer
+  let gateway: Machine
+  let kept: string
+  let slotA: string
+  let started: number
+
+  beforeAll(async () => {
+    const dir = await storyDir('rauc-update')
+    device = await provisionedGateway(dir)
+    gateway = device.gateway
+    server = await createUpdateServer(device.network)
+    await gateway.writeFile(serverAuthoritiesPath, server.authority)
+    await gateway.writeFile('/data/mine', 'kept\n')
+    kept = await keptThings()
+    slotA = await slotABytes()
+  })
+  afterAll(async () => {
+    await server?.[Symbol.asyncDispose]()
+    await device?.[Symbol.asyncDispose]()
+  })
+
+  /** What an update must not change. */
+  const keptThings = () => gateway.succeed('cat /data/mine /etc/machine-id /data/ssh/*.pub')
+
+  async function slotABytes(): Promise<string> {
+    const rootfs = manifest.artifacts.find(({ name }) => name === 'rootfs.squashfs')!
+    return gateway.succeed(
+      `sha256sum </dev/atomixos/boot-a; head -c ${rootfs.sizeBytes} /dev/atomixos/rootfs-a | sha256sum`,
+      { timeoutMs: 300_000 },
+    )
+  }
+
+  test('the timer asks five minutes after the start at the earliest, and every hour', async () => {
+    const timer = await gateway.succeed(
+      'systemctl show os-upgrade.timer -p TimersMonotonic -p RandomizedDelayUSec',
+    )
+    expect(timer).toContain('OnBootUSec=5min')
+    expect(timer).toContain('OnUnitInactiveUSec=1h')
+    expect(timer).toContain('RandomizedDelayUSec=10min')
+    expect((await gateway.succeed('systemctl is-active os-upgrade.timer')).trim()).toBe('active')
+  })
+
+  test('what is not newer is not installed', async () => {
+    server.answer = serveBundle(manifest.version, Buffer.from('never asked for'))
+    await gateway.succeed('systemctl start os-upgrade', { timeoutMs: 120_000 })
+    expect(server.requests.map(({ line }) => line)).toEqual([`GET ${updateApi.latestPath}`])
+    expect(server.requests[0]!.headers).toMatchObject({
+      'x-device-id': gatewayMac.replaceAll(':', ''),
+      'x-current-version': manifest.version,
+    })
+  })
+
+  test('the next release is fetched over HTTPS and installed into B, and the device restarts by itself', async () => {
+    server.answer = serveBundle('0.2.0', await readFile(bundlePath('next')))
+    started = gateway.console.position
+    const since = await gateway.bootId()
+    await gateway.succeed('systemctl start --no-block os-upgrade')
+    await gateway.waitForReboot({ since, timeoutMs: bootMs + 300_000 })
+    await waitUntilUp(gateway)
+    expect(await runningSlot(gateway)).toBe('B')
+    expect((await deviceStatus(gateway)).slots.B).toMatchObject({ state: 'pending', version: '0.2.0' })
+  })
+
+  test('while it is not confirmed the server is not asked', async () => {
+    const before = server.requests.length
+    await gateway.succeed('systemctl start os-upgrade', { timeoutMs: 120_000 })
+    expect(server.requests).toHaveLength(before)
+  })
+
+  test('it is confirmed after 60 s, and its tries stand in the environment of U-Boot', async () => {
+    await waitUntilConfirmed(gateway, 'B')
+    const uptime = Number((await gateway.succeed('cut -d. -f1 /proc/uptime')).trim())
+    expect(uptime).toBeGreaterThanOrEqual(60)
+    const status = await deviceStatus(gateway)
+    expect(status).toMatchObject({ slot: 'B', version: '0.2.0', bootOrder: 'B A', failedVersions: [] })
+    expect(status.slots.A).toMatchObject({ state: 'previous', triesLeft: bootTries.confirmed })
+    expect(status.slots.B).toMatchObject({ state: 'confirmed', triesLeft: bootTries.confirmed })
+    expect(await gateway.succeed('fw_printenv -n BOOT_B_LEFT')).toBe(`${bootTries.confirmed}\n`)
+    expect(await gateway.failedUnits()).toEqual([])
+  })
+
+  test('what happened can be read in order', async () => {
+    const events = (await deviceEvents(gateway)).map(
+      ({ event, slot, version }) => `${event} ${slot} ${version}`,
+    )
+    const wanted = ['install-started B 0.2.0', 'installed B 0.2.0', 'boot B 0.2.0', 'confirmed B 0.2.0']
+    expect(events.filter((event) => wanted.includes(event))).toEqual(wanted)
+  })
+
+  test('/data, host keys and machine id are the same, and so is every byte of slot A', async () => {
+    expect(await keptThings()).toBe(kept)
+    expect(await slotABytes()).toBe(slotA)
+  })
+
+  test('five more restarts stay on B', async () => {
+    for (let count = 1; count <= 5; count++) {
+      await gateway.reboot({ timeoutMs: bootMs })
+      await waitUntilUp(gateway)
+      expect(await runningSlot(gateway)).toBe('B')
+      await gateway.waitUntilSucceeds(`test "$(fw_printenv -n BOOT_B_LEFT)" = ${bootTries.confirmed}`, {
+        timeoutMs: 120_000,
+      })
+    }
+    expect(triesSince(gateway, started)).toEqual(['B', 'B', 'B', 'B', 'B', 'B'])
+    expect(await keptThings()).toBe(kept)
+  })
+})
