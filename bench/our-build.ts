@@ -51,6 +51,7 @@ async function productTree(): Promise<Tree> {
       board: board.name,
       variant: 'development',
       notice,
+      keyring: '',
     },
   })
   if (composed.problems.length > 0) throw new Error('the tree has problems: run `./atomixos check`')

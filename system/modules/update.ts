@@ -4,6 +4,8 @@ import {
   bundleCompatible,
   fwEnvConfig,
   initialEnvironment,
+  keyringPath,
+  keyringSection,
   osUpgradeSettingsPath,
   partitionLinkFolder,
   updateFolder,
@@ -42,7 +44,7 @@ const hardening = {
   CapabilityBoundingSet: 'CAP_NET_ADMIN CAP_DAC_OVERRIDE CAP_SYS_BOOT',
 } as const
 
-/** RAUC and U-Boot's environment. Without a keyring, which comes with signing, no bundle is accepted. */
+/** RAUC and U-Boot's environment. */
 export const update: Module = {
   name: 'update',
   packages: ['rauc', 'rauc-service', 'libubootenv-tool'],
@@ -129,6 +131,8 @@ export const update: Module = {
         'events=all',
         'max-size=256K',
         'max-files=2',
+        '',
+        ...keyringSection(),
         ...slots.flatMap(([slot, label, ...settings]) => [
           '',
           `[slot.${slot}]`,
@@ -149,6 +153,9 @@ export const update: Module = {
       mode: 0o755,
       body: { hostPath: new URL('./slot-deadline.sh', import.meta.url) },
     },
+    // Public certificates and lists; the keys stay with who builds.
+    [keyringPath]: { body: { template: '{{keyring}}' } },
+    '/usr/lib/tmpfiles.d/atomixos-rauc.conf': { body: 'd /data/rauc 0700 root root -\n' },
     // Debian's policy lets anybody install and mark slots. Only root may.
     '/usr/share/dbus-1/system.d/de.pengutronix.rauc.conf': {
       replaces: 'rauc-service',

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { buildBoard } from '@atomixos/image/build/build-board.ts'
+import { type BoardParts, boardParts, buildBoard } from '@atomixos/image/build/build-board.ts'
 import { type ComposeContext, composeBoard } from '@atomixos/image/build/compose-board.ts'
-import { exportBoard } from '@atomixos/image/build/export-board.ts'
+import { exportBoard, exportPart, type PartName } from '@atomixos/image/build/export-board.ts'
 import type { Problem } from '@atomixos/image/definition/problems.ts'
 import type { Board } from '@atomixos/image/definition/words.ts'
 import { UserError } from '@atomixos/image/errors.ts'
@@ -14,6 +14,7 @@ import { boards } from '@atomixos/system'
 import { firmwareSources, ubootPatches } from '@atomixos/system/firmware/index.ts'
 import type { CommandContext } from './context.ts'
 import { openLockedInputs } from './locked-inputs.ts'
+import { openSigning, type ReleaseOptions, type Signing } from './signing.ts'
 
 /**
  * Of the root file system: level 19 with a little less search, which costs 0.3 % in size and saves a quarter of the
@@ -27,7 +28,7 @@ const releaseCompression: ZstdParameters = {
   targetLength: 64,
 }
 
-export interface BuildOptions {
+export interface BuildOptions extends ReleaseOptions {
   readonly board: string
   readonly frozen?: boolean
   /** zstd level of the root file system; undefined: as for a release. */
@@ -44,21 +45,43 @@ export interface Built {
 
 /** The product's whole way from the lock file to `dist/`. Throws UserError. */
 export async function build(context: CommandContext, options: BuildOptions): Promise<Built> {
+  const { board, parts, composing } = await openBoard(context, options)
+  const made = await buildBoard(parts)
+  const distDir = join(context.workspace.distDir, board.name)
+  const { manifest, changed } = await exportBoard({ board: board.name, build: made, distDir }, composing)
+  return { distDir, manifest, files: manifest.artifacts, changed }
+}
+
+/** One artifact, and of the rest only what it is made of. Throws UserError. */
+export async function buildPart(
+  context: CommandContext,
+  part: PartName,
+  options: BuildOptions,
+): Promise<Omit<Built, 'manifest'>> {
+  const { board, parts, composing } = await openBoard(context, options)
+  const distDir = join(context.workspace.distDir, board.name)
+  const { artifact, changed } = await exportPart(part, { board: board.name, parts, distDir }, composing)
+  return { distDir, files: [artifact], changed }
+}
+
+async function openBoard(
+  context: CommandContext,
+  options: BuildOptions,
+): Promise<{ board: Board; parts: BoardParts; composing: ComposeContext }> {
   const board = findBoard(options.board)
-  const composing = await openComposeContext(context, board, options)
-  const made = await buildBoard(
+  const { signing, ...composing } = await openComposeContext(context, board, options)
+  const parts = boardParts(
     {
       board,
       firmwareSources: board.firmware.map(({ name }) => firmwareSource(name)),
       firmwarePatches: ubootPatches,
       compression: options.level === undefined ? releaseCompression : { level: options.level },
+      bundle: { ...signing, description: describeBundle(signing, composing.facts) },
       cacheDir: context.workspace.cacheDir,
     },
     composing,
   )
-  const distDir = join(context.workspace.distDir, board.name)
-  const { manifest, changed } = await exportBoard({ board: board.name, build: made, distDir }, composing)
-  return { distDir, manifest, files: manifest.artifacts, changed }
+  return { board, parts, composing }
 }
 
 export interface CheckedBoard {
@@ -100,29 +123,41 @@ function firmwareSource(name: string): FirmwareSource {
 async function openComposeContext(
   context: CommandContext,
   board: Board,
-  options: { frozen?: boolean },
-): Promise<ComposeContext> {
+  options: ReleaseOptions & { frozen?: boolean },
+): Promise<ComposeContext & { readonly signing: Signing }> {
   const { workspace, reporter, signal } = context
   const inputs = await openLockedInputs(context, options)
+  const tools = await inputs.toolTree('tools')
+  const signing = await openSigning(context, tools, options)
+  const version = await readVersion(workspace.rootDir)
   return {
     inputs,
+    signing,
     steps: new StepRunner({ cacheDir: workspace.cacheDir, reporter, signal }),
-    tools: await inputs.toolTree('tools'),
+    tools,
     rootDir: workspace.rootDir,
     deviceEntryPath: join(workspace.rootDir, 'packages/device/src/main.ts'),
-    facts: templateFacts(await readVersion(workspace.rootDir), inputs.lock.series, board.name),
+    facts: templateFacts({ version, series: inputs.lock.series, board: board.name, signing }),
   }
 }
 
 /** What templates in `system/` may name. */
-function templateFacts(version: string, series: string, board: string): Record<string, string> {
-  return {
-    version,
-    series,
-    board,
-    variant: 'development',
-    notice: 'Development image: not for the field.',
-  }
+function templateFacts(given: {
+  readonly version: string
+  readonly series: string
+  readonly board: string
+  readonly signing: Signing
+}): Record<string, string> {
+  const { version, series, board, signing } = given
+  const { variant, keyring } = signing
+  const notice = variant === 'development' ? 'Development image: not for the field.' : ''
+  return { version, series, board, variant, notice, keyring }
+}
+
+/** What `rauc info` shows of a bundle on any device. */
+function describeBundle({ variant }: Signing, facts: Readonly<Record<string, string>>): string {
+  const name = `AtomixOS ${facts.version} (${facts.board}, Debian ${facts.series})`
+  return variant === 'release' ? name : `DEVELOPMENT, not for the field: ${name}`
 }
 
 async function readVersion(rootDir: string): Promise<string> {

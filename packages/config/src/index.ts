@@ -1,5 +1,6 @@
 export * from './boot-environment.ts'
 export * from './disk.ts'
+export * from './keyring.ts'
 export * from './lan.ts'
 export * from './operator-files.ts'
 export * from './slots.ts'

@@ -1,4 +1,5 @@
 import { basename, join } from 'node:path'
+import { type BundleOptions, buildBundle } from '../bundle/build-bundle.ts'
 import { renderProblems } from '../definition/index.ts'
 import type { Board } from '../definition/words.ts'
 import { type BuiltDisk, buildDisk } from '../disk/build-disk.ts'
@@ -24,6 +25,7 @@ export interface BuildBoardOptions {
   readonly firmwareSources: readonly FirmwareSource[]
   readonly firmwarePatches: readonly string[]
   readonly compression: ZstdParameters
+  readonly bundle: Pick<BundleOptions, 'description' | 'signer' | 'signingTimeSeconds'>
   readonly cacheDir: string
 }
 
@@ -36,45 +38,107 @@ export interface BoardBuild {
   readonly bootSlot: BootSlot
   readonly firmware: ReadonlyMap<string, FirmwareBuild>
   readonly disk: BuiltDisk
+  readonly bundle: { readonly path: string }
 }
 
-/** From locked inputs to the flashable image; nothing is made from a tree that has problems. Throws UserError. */
-export async function buildBoard(options: BuildBoardOptions, context: ComposeContext): Promise<BoardBuild> {
+/** The artifacts of a board, each made with what it depends on when it is asked for, once. Throw UserError. */
+export interface BoardParts {
+  composed(): Promise<ComposedBoard>
+  firmware(): Promise<ReadonlyMap<string, FirmwareBuild>>
+  squashfs(): Promise<BuiltSquashfs>
+  bootFiles(): Promise<BootFiles>
+  bootSlot(): Promise<BootSlot>
+  bundle(): Promise<{ readonly path: string }>
+  disk(): Promise<BuiltDisk>
+}
+
+export interface BootFiles {
+  readonly files: ReadonlyMap<string, Content>
+  readonly scriptPath: string
+}
+
+/** Nothing is made from a tree, or put beside a firmware, that has problems. */
+export function boardParts(options: BuildBoardOptions, context: ComposeContext): BoardParts {
   const { board, compression, cacheDir } = options
-  const { steps, tools, inputs } = context
+  const { steps, tools, inputs, facts } = context
   const { sourceDateEpoch } = inputs.lock
+  const parts: BoardParts = {
+    composed: once(() => composeChecked(board, context)),
+    firmware: once(async () => {
+      const sources = { sources: options.firmwareSources, patches: options.firmwarePatches }
+      const firmware = await buildFirmware(sources, { inputs, steps })
+      await refuseFirmwareProblems(firmware)
+      return firmware
+    }),
+    squashfs: once(async () => {
+      const { rootfs } = await parts.composed()
+      return buildSquashfs({ tree: rootfs.tree, compression, sourceDateEpoch }, { steps, cacheDir })
+    }),
+    bootFiles: once(async () => {
+      const { initrd } = await parts.composed()
+      return buildBootFiles(board, initrd, await parts.squashfs(), context)
+    }),
+    bootSlot: once(async () => {
+      const { files } = await parts.bootFiles()
+      return buildBootSlot({ files, sourceDateEpoch }, { steps, tools })
+    }),
+    bundle: once(async () => {
+      const { signer, signingTimeSeconds, description } = options.bundle
+      return buildBundle(
+        {
+          board: board.name,
+          version: facts.version!,
+          description,
+          bootSlotPath: (await parts.bootSlot()).path,
+          rootfsPath: (await parts.squashfs()).path,
+          sourceDateEpoch,
+          signer,
+          signingTimeSeconds,
+        },
+        { steps, tools },
+      )
+    }),
+    disk: once(async () => {
+      const [bootSlot, squashfs, firmware] = [
+        await parts.bootSlot(),
+        await parts.squashfs(),
+        flashedFirmware(board, await parts.firmware()),
+      ]
+      return buildDisk(
+        {
+          product: board.name,
+          firmware: firmware && {
+            idbloaderPath: firmware.path('idbloader.img'),
+            ubootItbPath: firmware.path('u-boot.itb'),
+          },
+          bootSlotPath: bootSlot.path,
+          rootfsPath: squashfs.path,
+          partIds: [bootSlot.id, squashfs.id, ...(firmware ? [firmware.result.id] : [])],
+        },
+        { steps },
+      )
+    }),
+  }
+  return parts
+}
+
+/** From locked inputs to everything there is of a board. Throws UserError. */
+export async function buildBoard(parts: BoardParts): Promise<BoardBuild> {
   // The compiler has the longest way to go: it starts first and shares the cores with everything else.
-  const firmwareBuilt = buildFirmware(
-    { sources: options.firmwareSources, patches: options.firmwarePatches },
-    { inputs, steps },
-  )
-  const composed = composeChecked(board, context)
-  const squashfsBuilt = composed.then(({ rootfs }) =>
-    buildSquashfs({ tree: rootfs.tree, compression, sourceDateEpoch }, { steps, cacheDir }),
-  )
-  const [{ rootfs, initrd }, squashfs, firmware] = await settled([
-    composed,
-    squashfsBuilt,
-    firmwareBuilt,
-  ] as const)
-  await refuseFirmwareProblems(firmware)
-  const { files: bootFiles, scriptPath } = await buildBootFiles(board, initrd, squashfs, context)
-  const bootSlot = await buildBootSlot({ files: bootFiles, sourceDateEpoch }, { steps, tools })
-  const flashed = flashedFirmware(board, firmware)
-  const disk = await buildDisk(
-    {
-      product: board.name,
-      firmware: flashed && {
-        idbloaderPath: flashed.path('idbloader.img'),
-        ubootItbPath: flashed.path('u-boot.itb'),
-      },
-      bootSlotPath: bootSlot.path,
-      rootfsPath: squashfs.path,
-      partIds: [bootSlot.id, squashfs.id, ...(flashed ? [flashed.result.id] : [])],
-    },
-    { steps },
-  )
-  return { rootfs, initrd, squashfs, bootFiles, bootScriptPath: scriptPath, bootSlot, firmware, disk }
+  const [firmware, squashfs] = await settled([parts.firmware(), parts.squashfs()] as const)
+  const { rootfs, initrd } = await parts.composed()
+  const { files: bootFiles, scriptPath: bootScriptPath } = await parts.bootFiles()
+  const bootSlot = await parts.bootSlot()
+  const [disk, bundle] = await settled([parts.disk(), parts.bundle()] as const)
+  return { rootfs, initrd, squashfs, bootFiles, bootScriptPath, bootSlot, firmware, disk, bundle }
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined
+  return () => {
+    made ??= make()
+    return made
+  }
 }
 
 /** All of them, or the first failure once none is running any more: no step is left working behind an error. */
@@ -103,7 +167,7 @@ async function buildBootFiles(
   initrd: ComposedTree,
   squashfs: BuiltSquashfs,
   context: ComposeContext,
-): Promise<{ files: Map<string, Content>; scriptPath: string }> {
+): Promise<BootFiles> {
   const { inputs, steps, tools } = context
   const { sourceDateEpoch } = inputs.lock
   const packed = await buildInitrd({ tree: initrd.tree, sourceDateEpoch }, { steps })

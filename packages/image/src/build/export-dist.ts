@@ -25,20 +25,35 @@ export async function exportDist(
     await rm(join(distDir, name), { recursive: true })
     changed = true
   }
-  for (const { name, path } of files) {
-    const target = join(distDir, name)
-    if (await sameFile(path, target)) continue
-    changed = true
-    await chmod(path, 0o444)
-    const unfinished = `${target}.new`
-    await rm(unfinished, { force: true })
-    await link(path, unfinished).catch((error: NodeJS.ErrnoException) => {
-      if (!['EXDEV', 'EPERM', 'EMLINK', 'EOPNOTSUPP'].includes(error.code ?? '')) throw error
-      return copyFile(path, unfinished, constants.COPYFILE_FICLONE)
-    })
-    await rename(unfinished, target)
+  for (const file of files) if (await place(file, distDir)) changed = true
+  return { changed }
+}
+
+/**
+ * Puts one result into the folder. What is beside it stays; a manifest and checksums that told of another one go, since
+ * together they would no longer be one build.
+ */
+export async function exportOne(file: ExportedFile, distDir: string): Promise<{ changed: boolean }> {
+  await mkdir(distDir, { recursive: true })
+  const changed = await place(file, distDir)
+  if (changed) {
+    for (const name of ['manifest.json', 'SHA256SUMS']) await rm(join(distDir, name), { force: true })
   }
   return { changed }
+}
+
+async function place({ name, path }: ExportedFile, distDir: string): Promise<boolean> {
+  const target = join(distDir, name)
+  if (await sameFile(path, target)) return false
+  await chmod(path, 0o444)
+  const unfinished = `${target}.new`
+  await rm(unfinished, { force: true })
+  await link(path, unfinished).catch((error: NodeJS.ErrnoException) => {
+    if (!['EXDEV', 'EPERM', 'EMLINK', 'EOPNOTSUPP'].includes(error.code ?? '')) throw error
+    return copyFile(path, unfinished, constants.COPYFILE_FICLONE)
+  })
+  await rename(unfinished, target)
+  return true
 }
 
 async function sameFile(a: string, b: string): Promise<boolean> {

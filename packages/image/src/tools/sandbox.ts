@@ -60,6 +60,11 @@ export function sandboxOptions(options: {
   ]
 }
 
+/** As programs in the sandbox see it. */
+export function libfaketimePath(): string {
+  return `/${hostArchitecture().libraryDir}/faketime/libfaketime.so.1`
+}
+
 /**
  * For `verify-reproducible`: programs see another time, by libfaketime of the tree. Every other build runs without;
  * a tree that lacks the library gets a warning of the loader and the true time.
@@ -68,7 +73,7 @@ function shiftedClock(): Record<string, string> {
   const offsetSeconds = process.env.ATOMIXOS_CLOCK_OFFSET
   if (offsetSeconds === undefined || !/^\d+$/.test(offsetSeconds)) return {}
   return {
-    LD_PRELOAD: `/${hostArchitecture().libraryDir}/faketime/libfaketime.so.1`,
+    LD_PRELOAD: libfaketimePath(),
     FAKETIME: `+${offsetSeconds}s`,
     FAKETIME_DONT_FAKE_MONOTONIC: '1',
     // The times of files are inputs, not the present.

@@ -26,30 +26,55 @@ const chunkBytes = 256 * verityBlockBytes
  * computed for another purpose, and a random one would make every build differ.
  */
 export function appendVerity(imagePath: string, purpose: string): VerityParameters {
-  const salt = createHash('sha256').update(`atomixos verity ${purpose}`).digest()
+  const salt = saltFor(purpose)
+  const { dataBytes, ...hashed } = appendTail(imagePath, salt, (bytes, tree) =>
+    Buffer.concat([superblock(bytes, salt), tree]),
+  )
+  return { ...hashed, dataBytes, hashOffsetBytes: dataBytes }
+}
+
+/** Appends the tree alone, for whoever keeps salt and sizes elsewhere; otherwise as `appendVerity`. */
+export function appendHashTree(
+  imagePath: string,
+  purpose: string,
+): Omit<VerityParameters, 'hashOffsetBytes'> {
+  return appendTail(imagePath, saltFor(purpose), (_, tree) => tree)
+}
+
+/** The tree of the file's first `dataBytes`, its smallest level first, and the hash above it. */
+export function hashTree(
+  file: number,
+  dataBytes: number,
+  salt: Buffer,
+): { readonly rootHash: string; readonly tree: Buffer } {
+  // A single block would have no tree at all: a form that no image of ours takes.
+  if (dataBytes <= verityBlockBytes || dataBytes % verityBlockBytes !== 0) {
+    throw new RangeError(`${dataBytes} bytes are not two or more blocks of ${verityBlockBytes}`)
+  }
+  const levels = [hashData(file, dataBytes, salt)]
+  while (levels.at(-1)!.byteLength > verityBlockBytes) levels.push(hashBlocks(levels.at(-1)!, salt))
+  const rootHash = saltedHash(salt)(levels.at(-1)!, 0).toString('hex')
+  return { rootHash, tree: Buffer.concat(levels.reverse()) }
+}
+
+function saltFor(purpose: string): Buffer {
+  return createHash('sha256').update(`atomixos verity ${purpose}`).digest()
+}
+
+function appendTail(
+  imagePath: string,
+  salt: Buffer,
+  tailOf: (dataBytes: number, tree: Buffer) => Buffer,
+): Omit<VerityParameters, 'hashOffsetBytes'> {
   const file = openSync(imagePath, 'r+')
   try {
     const dataBytes = fstatSync(file).size
-    // A single block would have no tree at all: a form that no image of ours takes.
-    if (dataBytes <= verityBlockBytes || dataBytes % verityBlockBytes !== 0) {
-      throw new RangeError(
-        `${imagePath}: ${dataBytes} bytes are not two or more blocks of ${verityBlockBytes}`,
-      )
-    }
-    const levels = [hashData(file, dataBytes, salt)]
-    while (levels.at(-1)!.byteLength > verityBlockBytes) levels.push(hashBlocks(levels.at(-1)!, salt))
-    const rootHash = saltedHash(salt)(levels.at(-1)!, 0).toString('hex')
-    const tail = Buffer.concat([superblock(dataBytes, salt), ...levels.reverse()])
+    const { rootHash, tree } = hashTree(file, dataBytes, salt)
+    const tail = tailOf(dataBytes, tree)
     let done = 0
     while (done < tail.byteLength)
       done += writeSync(file, tail, done, tail.byteLength - done, dataBytes + done)
-    return {
-      rootHash,
-      salt: salt.toString('hex'),
-      dataBytes,
-      hashOffsetBytes: dataBytes,
-      totalBytes: dataBytes + tail.byteLength,
-    }
+    return { rootHash, salt: salt.toString('hex'), dataBytes, totalBytes: dataBytes + tail.byteLength }
   } finally {
     closeSync(file)
   }
