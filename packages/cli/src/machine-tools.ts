@@ -4,6 +4,7 @@ import { type Programs, treePrograms } from '@atomixos/machine'
 import type { CircumstanceTools } from './commands/verify-reproducible.ts'
 import type { CommandContext } from './context.ts'
 import { openLockedInputs } from './locked-inputs.ts'
+import { openDevelopmentKeys } from './signing.ts'
 
 /** The locked tree with QEMU and what network labs need; fetched and unpacked when it is missing. */
 export async function openMachineTree(context: CommandContext): Promise<ToolTree> {
@@ -15,11 +16,12 @@ export async function openMachineTools(context: CommandContext): Promise<Program
   return treePrograms((await openMachineTree(context)).dir)
 }
 
-/** Fetches all that a build needs, so that two builds can share it, and gives the programs that disguise them. */
+/** Fetches and makes all that two builds share, and gives the programs that disguise them. */
 export async function openCircumstanceTools(context: CommandContext): Promise<CircumstanceTools> {
   const inputs = await openLockedInputs(context, { frozen: true })
   for (const { name } of inputs.lock.npm) await inputs.npmPackage(name)
   const tree = await inputs.toolTree('tools')
+  await openDevelopmentKeys(context, tree)
   const { loader } = tree.unconfined()
   return {
     oneProcessor: [...loader, join(tree.dir, 'usr/bin/taskset'), '--cpu-list', '0'],

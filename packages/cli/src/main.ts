@@ -3,9 +3,11 @@ import { UserError } from '@atomixos/image/errors.ts'
 import { Command, CommanderError } from 'commander'
 import { addBench } from './commands/bench.ts'
 import { addBuild } from './commands/build.ts'
+import { addBundle } from './commands/bundle.ts'
 import { addCheck } from './commands/check.ts'
 import { addClean } from './commands/clean.ts'
 import { addE2e } from './commands/e2e.ts'
+import { addKeys } from './commands/keys.ts'
 import { addLock } from './commands/lock.ts'
 import { addTest } from './commands/test.ts'
 import { addVerifyReproducible } from './commands/verify-reproducible.ts'
@@ -34,6 +36,9 @@ addBuild(program, context)
 addCheck(program, context)
 addLock(program, context)
 addVerifyReproducible(program, context)
+program.commandsGroup('Updates:')
+addBundle(program, context)
+addKeys(program, context)
 program.commandsGroup('Run and test:')
 addVm(program, context)
 addE2e(program, context)

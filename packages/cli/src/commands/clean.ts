@@ -8,7 +8,10 @@ export function addClean(program: Command, context: CommandContext): void {
   program
     .command('clean')
     .description('remove caches and results; downloads stay unless --all')
-    .option('--all', 'remove the downloads as well: the next build fetches everything again')
+    .option(
+      '--all',
+      'remove the downloads as well: the next build fetches everything again; development keys stay',
+    )
     .option('--keep-dist', 'leave dist/ alone')
     .option('--unused <DAYS>', 'remove only results that no build wanted for so many days', parseDays)
     .addHelpText(
@@ -33,7 +36,7 @@ export function addClean(program: Command, context: CommandContext): void {
         'lock',
         'compile-cache',
       ].map((name) => join(cacheDir, name))
-      const targets = options.all ? [cacheDir] : cached
+      const targets = options.all ? await allButKeys(cacheDir) : cached
       if (!options.keepDist) targets.push(distDir)
       for (const target of targets.filter((path) => existsSync(path))) {
         context.signal.throwIfAborted()
@@ -41,6 +44,12 @@ export function addClean(program: Command, context: CommandContext): void {
         context.reporter.info(`removed ${target}`)
       }
     })
+}
+
+/** Without its keys, a device with a development image would take no further update. */
+async function allButKeys(cacheDir: string): Promise<string[]> {
+  const names = existsSync(cacheDir) ? await readdir(cacheDir) : []
+  return names.filter((name) => name !== 'keys').map((name) => join(cacheDir, name))
 }
 
 /** Steps and compressed blocks get a new time whenever they are wanted; what is older goes. Gives their number. */

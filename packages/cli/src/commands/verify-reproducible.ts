@@ -59,7 +59,7 @@ export function addVerifyReproducible(program: Command, context: CommandContext)
     .addHelpText(
       'after',
       `
-The two builds share nothing but the downloads. They differ in folder, user, clock, umask, locale, time zone
+The two builds share nothing but the downloads, the development keys and the time in the signature. They differ in folder, user, clock, umask, locale, time zone
 and number of processors.
 
 Examples:
@@ -76,6 +76,7 @@ async function verifyReproducible(
 ): Promise<void> {
   const { reporter, workspace } = context
   const tools = await openCircumstanceTools(context)
+  const signingTimeSeconds = Math.floor(Date.now() / 1000)
   const baseDir = await mkdtemp(join(options.dir, 'atomixos-reproducible-'))
   await chmod(baseDir, 0o755)
   try {
@@ -83,7 +84,9 @@ async function verifyReproducible(
     for (const circumstances of bothCircumstances()) {
       const checkout = join(baseDir, circumstances.folder, 'checkout')
       await copyCheckout(workspace.rootDir, checkout)
-      await shareDownloads(join(workspace.cacheDir, 'downloads'), join(checkout, '.atomixos/downloads'))
+      for (const shared of ['downloads', 'keys']) {
+        await cp(join(workspace.cacheDir, shared), join(checkout, '.atomixos', shared), { recursive: true })
+      }
       if (options.seedDifference && circumstances.name === 'second') await seedDifference(checkout)
       if (circumstances.otherUser && process.getuid?.() === 0) await chownTree(baseDir, checkout)
       const task = reporter.task(`build ${circumstances.name}: ${describe(circumstances)}`)
@@ -95,6 +98,7 @@ async function verifyReproducible(
         cwd: checkout,
         logPath,
         tools,
+        signingTimeSeconds,
         signal: context.signal,
       })
       if (exitCode !== 0) {
@@ -176,10 +180,6 @@ async function copyCheckout(from: string, to: string): Promise<void> {
   }
 }
 
-async function shareDownloads(from: string, to: string): Promise<void> {
-  await cp(from, to, { recursive: true })
-}
-
 /** A comment would not do: it must reach the image. */
 async function seedDifference(checkout: string): Promise<void> {
   const path = join(checkout, 'packages/device/src/main.ts')
@@ -212,7 +212,15 @@ export interface CircumstanceTools {
 
 async function runIn(
   circumstances: Circumstances,
-  options: { argv: string[]; cwd: string; logPath: string; tools: CircumstanceTools; signal: AbortSignal },
+  options: {
+    argv: string[]
+    cwd: string
+    logPath: string
+    tools: CircumstanceTools
+    /** Part of the bundle, as the keys are; a release says when it was signed. */
+    signingTimeSeconds: number
+    signal: AbortSignal
+  },
 ): Promise<number> {
   const { tools } = options
   const asRoot = process.getuid?.() === 0
@@ -235,6 +243,7 @@ async function runIn(
         HOME: options.cwd,
         ATOMIXOS_DEBIAN_MIRROR: process.env.ATOMIXOS_DEBIAN_MIRROR,
         NO_COLOR: '1',
+        ATOMIXOS_SIGNING_TIME: String(options.signingTimeSeconds),
         ...circumstances.env,
         // Our own process gets another Date, the programs in the sandbox another clock (see the sandbox).
         ...(faked

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,7 +23,8 @@ export async function judgeSigner(
   const dir = await mkdtemp(join(tmpdir(), 'atomixos-probe-'))
   try {
     const [imagePath, payloadPath] = [join(dir, 'probe.img'), join(dir, 'payload')]
-    await writeFile(imagePath, Buffer.from('not an image\n'.repeat(10_000)))
+    // More than one block of the hash tree, however well it is compressed.
+    await writeFile(imagePath, randomBytes(16 * 1024))
     const images = await payloadImages([{ slotClass: 'probe', filename: 'probe.img', path: imagePath }])
     await mkdir(join(dir, 'blocks'))
     const { verity } = await writePayload(images, payloadPath, {

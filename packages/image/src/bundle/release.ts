@@ -47,7 +47,9 @@ export async function checkReleaseKeys(
   if (problems.length === 0) {
     const own = await judgeSigner(tools, { signer, keyring, signingTimeSeconds })
     if (!own.accepted) {
-      problems.push(`devices with ${keyringPath} would refuse ${signer.certificatePath}: ${own.reason}`)
+      const why =
+        signer.chainPath === undefined ? `${own.reason} (below an intermediate it needs a chain)` : own.reason
+      problems.push(`devices with ${keyringPath} would refuse ${signer.certificatePath}: ${why}`)
     }
     const stranger = await judgeSigner(tools, { signer: development.signer, keyring })
     if (stranger.accepted) problems.push(`devices with ${keyringPath} would take development bundles`)

@@ -1,5 +1,5 @@
 import { lstatSync, readdirSync, readlinkSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { type HostArchitecture, hostArchitecture } from './host.ts'
 import type { ToolMount } from './tools.ts'
 
@@ -41,7 +41,8 @@ export function sandboxOptions(options: {
 }): string[] {
   const mounts = options.mounts.flatMap(({ hostPath, guestPath, writable }) => [
     writable ? '--bind' : '--ro-bind',
-    hostPath,
+    // bwrap is started in the host's root folder.
+    resolve(hostPath),
     guestPath,
   ])
   const environment = Object.entries({ ...sandboxEnvironment, ...shiftedClock(), ...options.env })
