@@ -1,12 +1,13 @@
 import { join } from 'node:path'
 import { type Workspace, workspaceAt } from '@atomixos/image/workspace.ts'
+import { watchOutput } from './output-failure.ts'
 import { TerminalReporter } from './terminal-reporter.ts'
 
 /** What every command is given: where it works, where it talks, and when to stop. */
 export interface CommandContext {
   readonly workspace: Workspace
   readonly reporter: TerminalReporter
-  /** Aborted by the first Ctrl-C. */
+  /** Aborted by the first Ctrl-C, and when output cannot be written any more. */
   readonly signal: AbortSignal
 }
 
@@ -23,6 +24,7 @@ export function createContext(): CommandContext {
   process.on('SIGTERM', interrupt)
   // The terminal went away.
   process.on('SIGHUP', interrupt)
+  watchOutput((failure) => controller.abort(failure))
   const rootDir = join(import.meta.dirname, '../../..')
   const cacheDir = process.env.ATOMIXOS_CACHE_DIR
   return {

@@ -13,6 +13,7 @@ import { addTest } from './commands/test.ts'
 import { addVerifyReproducible } from './commands/verify-reproducible.ts'
 import { addVm } from './commands/vm.ts'
 import { createContext, Interrupted } from './context.ts'
+import { OutputFailed } from './output-failure.ts'
 
 const context = createContext()
 
@@ -61,6 +62,8 @@ async function main(args: readonly string[]): Promise<number> {
     return Number(process.exitCode ?? 0)
   } catch (error) {
     context.reporter.close()
+    const stoppedBy = context.signal.reason
+    if (stoppedBy instanceof OutputFailed) return stoppedBy.exitCode
     if (context.signal.aborted || error instanceof Interrupted) {
       process.stderr.write('atomixos: interrupted\n')
       return 130

@@ -27,7 +27,7 @@ export class TerminalReporter implements Reporter {
   constructor(stream: NodeJS.WriteStream = process.stderr, env: NodeJS.ProcessEnv = process.env) {
     this.#stream = stream
     this.#live = stream.isTTY === true && env.TERM !== 'dumb'
-    this.#colour = this.#live && !env.NO_COLOR
+    this.#colour = wantsColour(stream, env)
   }
 
   task(title: string): Task {
@@ -104,6 +104,11 @@ export class TerminalReporter implements Reporter {
   #paint(text: string, code: number): string {
     return this.#colour ? `\x1b[${code}m${text}\x1b[0m` : text
   }
+}
+
+/** Only a terminal that can show it, and only where nobody has said otherwise (no-color.org). */
+export function wantsColour(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv): boolean {
+  return stream.isTTY === true && env.TERM !== 'dumb' && !env.NO_COLOR
 }
 
 function describe(task: LiveTask): string {
