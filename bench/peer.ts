@@ -63,8 +63,10 @@ async function debianIndex(inputs: Inputs): Promise<string> {
   const stanzas: string[] = []
   for (const { name, sha256, sizeBytes } of inputs.lock.targets.rootfs!.packages) {
     const control = (await inputs.packageControl('rootfs', name)).get('control')!
+    // What is locked is what comes: the lock does without some of the dependencies.
+    const fields = control.replace(/^(?:Pre-)?Depends:.*\n(?:[ \t].*\n)*/gm, '')
     stanzas.push(
-      `${control.trimEnd()}\nFilename: ./downloads/${sha256}\nSize: ${sizeBytes}\nSHA256: ${sha256}\n`,
+      `${fields.trimEnd()}\nFilename: ./downloads/${sha256}\nSize: ${sizeBytes}\nSHA256: ${sha256}\n`,
     )
   }
   return stanzas.join('\n')

@@ -15,7 +15,6 @@ export const base: Module = {
     debianutils: 'install scripts do not run',
     'libaudit-common': 'documentation and an unused configuration file',
     'openssl-provider-legacy': 'no old algorithm is used',
-    'gcc-14-base': 'holds documentation only',
   },
   leaveOut: { '/**': 'the initrd holds what its modules keep, nothing else' },
   keep: {

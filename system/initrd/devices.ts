@@ -12,7 +12,6 @@ export const devices: Module = {
   packages: ['udev', 'kmod', 'linux-image-arm64'],
   omitPackages: {
     'initramfs-tools': 'this is the initrd',
-    'initramfs-tools-core': 'this is the initrd',
     'linux-base': 'install scripts do not run',
   },
   keep: {

@@ -19,9 +19,7 @@ const buildTargets = ['tools', 'tools-firmware', 'firmware', 'rootfs', 'initrd']
 export function currentDefinition(context: CommandContext): Promise<LockDefinition> {
   return lockDefinition({
     rootDir: context.workspace.rootDir,
-    deviceTrees: Object.fromEntries(
-      [...requestedPackages(Object.values(boards))].map(([target, { packages }]) => [target, packages]),
-    ),
+    deviceTrees: Object.fromEntries(requestedPackages(Object.values(boards))),
   })
 }
 

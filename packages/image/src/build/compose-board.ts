@@ -59,8 +59,7 @@ async function compose(
   makeParts: () => Promise<PackageTree[]>,
 ): Promise<ComposedTree> {
   const evaluated = mustEvaluate(definition)
-  const locked = await context.inputs.packageTrees(definition.lockTarget)
-  const packages = locked.filter(({ name }) => !evaluated.omitPackages.has(name))
+  const packages = await context.inputs.packageTrees(definition.lockTarget)
   const kernel = kernelTree(packages, definition)
   const [parts, modules] = await Promise.all([makeParts(), kernelModules(evaluated, kernel, context)])
   const composed = await composeTree({

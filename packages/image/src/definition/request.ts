@@ -13,20 +13,25 @@ export interface PackageRequest {
 /** Per target of the lock file, from every tree of every board. Throws a UserError when a definition is wrong. */
 export function requestedPackages(boards: Iterable<Board>): ReadonlyMap<string, PackageRequest> {
   const trees = new Set([...boards].flatMap((board) => [board.rootfs, board.initrd]))
-  const requests = new Map<string, { packages: Set<string>; omit: Set<string> }>()
+  const requests = new Map<string, PackageRequest>()
+  const first = new Map<string, string>()
   for (const tree of trees) {
-    const request = requests.get(tree.lockTarget) ?? { packages: new Set(), omit: new Set() }
-    const evaluated = mustEvaluate(tree)
-    for (const name of evaluated.packages) request.packages.add(name)
-    for (const name of evaluated.omitPackages.keys()) request.omit.add(name)
-    requests.set(tree.lockTarget, request)
+    const { packages, omitPackages } = mustEvaluate(tree)
+    const earlier = requests.get(tree.lockTarget)
+    const omit = [...omitPackages.keys()].sort()
+    if (earlier !== undefined && omit.join() !== earlier.omit.join()) {
+      throw new UserError(
+        `${first.get(tree.lockTarget)} and ${tree.name} share the target ${tree.lockTarget} and omit different packages`,
+        { hint: 'omit the same in both, or give one of them a target of its own', exitCode: 2 },
+      )
+    }
+    first.set(tree.lockTarget, tree.name)
+    requests.set(tree.lockTarget, {
+      packages: [...new Set([...(earlier?.packages ?? []), ...packages])].sort(),
+      omit,
+    })
   }
-  return new Map(
-    [...requests].map(([target, { packages, omit }]) => [
-      target,
-      { packages: [...packages].sort(), omit: [...omit].filter((name) => !packages.has(name)).sort() },
-    ]),
-  )
+  return requests
 }
 
 /** The evaluated tree, or a UserError with all of its problems. */

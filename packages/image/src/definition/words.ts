@@ -13,8 +13,8 @@ export interface Module {
   /** Debian packages by name; their dependencies come with them unless `omitPackages` says otherwise. */
   readonly packages?: readonly string[]
   /**
-   * Packages that others depend on and the device does not need, each with the reason. They are not
-   * downloaded and not in the bill of materials; the checks of the tree prove that nothing misses them.
+   * Packages that others depend on and the device does not need, each with the reason. Neither they nor what only
+   * they need are locked, downloaded or in the bill of materials; the checks of the tree prove that nothing misses them.
    */
   readonly omitPackages?: Readonly<Record<string, string>>
   readonly groups?: Readonly<Record<string, Group>>

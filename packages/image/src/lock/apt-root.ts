@@ -78,6 +78,8 @@ function configuration(architecture: string): string {
     'APT::AutoRemove::SuggestsImportant': 'false',
     'APT::Protect-Kernels': 'false',
     'pkgCacheGen::Essential': 'none',
+    // A package that comes anew does not bring the newest of all others from its source.
+    'APT::Get::Upgrade-By-Source-Package': 'false',
     'APT::Install-Recommends': 'false',
     'APT::Install-Suggests': 'false',
     // The sandbox has one user only.

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { PackageRequest } from '../definition/request.ts'
 import { UserError } from '../errors.ts'
 import { ProgramFailed } from '../tools/process.ts'
 import type { ToolTree } from '../tools/tools.ts'
@@ -41,16 +42,21 @@ export class Apt {
   }
 
   /**
-   * The packages that installing `requested` brings, sorted by name. Those of `kept` stay at their version unless
-   * something requested cannot live with it, and go when nothing needs them any more.
+   * The packages that installing those of `request` brings, sorted by name. The omitted ones count as installed:
+   * neither they nor what only they need is brought. Those of `previous` stay at their version unless something
+   * requested cannot live with it, and go when nothing needs them any more.
    */
-  async solve(
-    target: string,
-    requested: readonly string[],
-    kept: readonly KeptPackage[] = [],
-  ): Promise<LockedPackage[]> {
-    await this.#install(requested, kept)
-    const install = ['install', '-qq', '--yes', '--no-upgrade', ...requested]
+  async solve(target: string, request: PackageRequest, previous?: PreviousTarget): Promise<LockedPackage[]> {
+    const { packages: requested, omit } = request
+    const kept = (previous?.packages ?? []).filter(({ locked }) => !omit.includes(locked.name))
+    const standIns = await this.#standIns(target, omit)
+    // What was omitted until now is asked for as well; `minimalSet` takes back what nothing needs.
+    const restored = await this.#newest(
+      kept.length > 0 ? previous!.omitted.filter((name) => !omit.includes(name)) : [],
+    )
+    await this.#install(requested, kept, `${standIns}${restored.map(temporaryStandIn).join('')}`)
+    const names = [...requested, ...restored.map((control) => control.get('package')!)]
+    const install = ['install', '-qq', '--yes', '--no-upgrade', ...names]
     const removed = new Set<string>()
     let uris: PrintedUri[]
     try {
@@ -68,6 +74,8 @@ export class Apt {
       }
     } catch (error) {
       if (!(error instanceof ProgramFailed)) throw error
+      // What is kept may want exactly the older version of something that was or is omitted.
+      if (kept.length > 0) return this.solve(target, request)
       throw unsolvable(target, this.#options.architecture, error)
     }
     const records = await this.#records(uris.map(({ path }) => packageNameOf(path)))
@@ -82,7 +90,14 @@ export class Apt {
     const packages =
       kept.length === 0
         ? all.map(({ locked }) => locked)
-        : await minimalSet(requested, all, { ...this.#options, dir })
+        : await minimalSet(requested, all, { ...this.#options, dir, standIns })
+    for (const { name } of packages) {
+      // The dependencies want another version than the newest, or its stand-in is in conflict with something.
+      if (omit.includes(name))
+        throw new UserError(`target ${target} omits ${name}, but the solver does not do without it`, {
+          hint: 'do not omit it, or omit what needs it, too',
+        })
+    }
     return packages.sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 
@@ -94,25 +109,50 @@ export class Apt {
 
   async #records(names: readonly string[]): Promise<Map<string, ReadonlyMap<string, string>>> {
     if (names.length === 0) return new Map()
-    // A name that is in no index any more is no failure here.
-    const arguments_ = ['show', '--all-versions', '--quiet=1', ...new Set(names)]
+    const shown = await this.#show(['--all-versions', ...new Set(names)])
+    return new Map(shown.map((fields) => [fields.get('filename') ?? '', fields]))
+  }
+
+  async #show(args: readonly string[]): Promise<ReadonlyMap<string, string>[]> {
     const shown = await this.#root
-      .run('apt-cache', arguments_, 'read the package indices')
+      .run('apt-cache', ['show', '--quiet=1', ...args], 'read the package indices')
       .catch((error: unknown) => {
+        // A name that is in no index (any more) is no failure here.
         if (error instanceof ProgramFailed && error.exitCodeOfProgram === 100) return error
         throw error
       })
-    return new Map(parseStanzas(shown.stdout).map((fields) => [fields.get('filename') ?? '', fields]))
+    return parseStanzas(shown.stdout)
+  }
+
+  /** Records of dpkg's status file that stand for omitted packages: the newest version of each, needing nothing. */
+  async #standIns(target: string, omit: readonly string[]): Promise<string> {
+    const newest = await this.#newest(omit)
+    const missing = omit.filter((name) => !newest.some((control) => control.get('package') === name))
+    if (missing.length > 0) {
+      throw new UserError(`target ${target} omits what there is not: ${missing.join(', ')}`, {
+        hint: 'remove it from `omitPackages`',
+      })
+    }
+    return newest.map((control) => statusRecord(control, standInFields)).join('')
+  }
+
+  async #newest(names: readonly string[]): Promise<ReadonlyMap<string, string>[]> {
+    if (names.length === 0) return []
+    await this.#install([], [])
+    return this.#show(['--no-all-versions', ...names])
   }
 
   /** Makes apt believe that `kept` is installed, and all but `requested` only because something needed it. */
-  async #install(requested: readonly string[], kept: readonly KeptPackage[]): Promise<void> {
+  async #install(requested: readonly string[], kept: readonly KeptPackage[], standIns = ''): Promise<void> {
     const automatic = kept.filter(({ locked }) => !requested.includes(locked.name))
     const states = automatic.map(
       ({ locked }) =>
         `Package: ${locked.name}\nArchitecture: ${this.#options.architecture}\nAuto-Installed: 1\n\n`,
     )
-    await this.#root.write('var/lib/dpkg/status', kept.map(statusRecord).join(''))
+    await this.#root.write(
+      'var/lib/dpkg/status',
+      `${kept.map(({ control }) => statusRecord(control)).join('')}${standIns}`,
+    )
     await this.#root.write('var/lib/apt/extended_states', states.join(''))
   }
 
@@ -160,8 +200,29 @@ export interface KeptPackage {
   readonly control: ReadonlyMap<string, string>
 }
 
-function statusRecord(entry: KeptPackage): string {
-  return `${solverRecord(entry)}Status: install ok installed\nMaintainer: none\nDescription: kept\n\n`
+/** A target as the lock has it. */
+export interface PreviousTarget {
+  readonly packages: readonly KeptPackage[]
+  readonly omitted: readonly string[]
+}
+
+/** What dependencies ask of a package. */
+const standInFields = ['package', 'version', 'architecture', 'multi-arch', 'provides']
+
+function statusRecord(control: ReadonlyMap<string, string>, fields?: string[]): string {
+  return `${solverRecord(control, fields)}Status: install ok installed\nMaintainer: none\nDescription: kept\n\n`
+}
+
+/** Apt does not begin where an installed package lacks something; one of another name leaves room for the real one. */
+function temporaryStandIn(control: ReadonlyMap<string, string>): string {
+  const name = control.get('package')!
+  const provides = [`${name} (= ${control.get('version')})`, control.get('provides')]
+  const fields = new Map([
+    ...control,
+    ['package', `stand-in-${name}`],
+    ['provides', provides.filter((provided) => provided !== undefined).join(', ')],
+  ])
+  return statusRecord(fields, standInFields)
 }
 
 function packageNameOf(path: string): string {

@@ -15,7 +15,9 @@ function locked(name: string, version = '1.0', hash = 'a'): LockedPackage {
   }
 }
 
-function lockOf(options: { requested?: string[]; packages?: LockedPackage[]; node?: string } = {}): Lock {
+function lockOf(
+  options: { requested?: string[]; omitted?: string[]; packages?: LockedPackage[]; node?: string } = {},
+): Lock {
   return {
     version: 1,
     series: 'trixie',
@@ -32,6 +34,7 @@ function lockOf(options: { requested?: string[]; packages?: LockedPackage[]; nod
       rootfs: {
         architecture: 'arm64',
         requested: options.requested ?? ['podman'],
+        omitted: options.omitted ?? [],
         packages: options.packages ?? [locked('libc6'), locked('podman', '5.4', 'b')],
       },
     },
@@ -46,7 +49,7 @@ function lockOf(options: { requested?: string[]; packages?: LockedPackage[]; nod
 }
 
 const definition: LockDefinition = {
-  targets: { rootfs: { architecture: 'arm64', packages: ['podman'] } },
+  targets: { rootfs: { architecture: 'arm64', packages: ['podman'], omit: [] } },
   sources: ['u-boot'],
   npm: lockOf().npm,
 }
@@ -68,6 +71,12 @@ describe('the lock file', () => {
     ])
     expect(lines.at(-1)).toBe('')
     expect(parseLock(lines.join('\n'), 'x')).toEqual(lockOf())
+  })
+
+  test('without a word about omissions omits nothing', () => {
+    const text = renderLock(lockOf()).replace(/^ *"omitted": \[\],\n/m, '')
+    expect(text).not.toContain('omitted')
+    expect(parseLock(text, 'x')).toEqual(lockOf())
   })
 
   test.each([
@@ -105,20 +114,35 @@ describe('a lock and a definition', () => {
     [
       'packages',
       lockOf({ requested: ['nano', 'podman'] }),
-      { ...definition, targets: { rootfs: { architecture: 'arm64', packages: ['podman', 'zsh', 'bash'] } } },
+      {
+        ...definition,
+        targets: { rootfs: { architecture: 'arm64', packages: ['podman', 'zsh', 'bash'], omit: [] } },
+      },
       [`${stale} rootfs (added: bash, zsh; removed: nano)`],
     ],
     [
       'targets',
       lockOf(),
-      { ...definition, targets: { initrd: { architecture: 'arm64', packages: ['systemd'] } } },
+      {
+        ...definition,
+        targets: { initrd: { architecture: 'arm64', packages: ['systemd'], omit: ['cpio'] } },
+      },
       [`${stale} initrd (added: systemd)`, `${stale} rootfs (removed: podman)`],
     ],
     [
       'the architecture',
       lockOf(),
-      { ...definition, targets: { rootfs: { architecture: 'amd64', packages: ['podman'] } } },
+      { ...definition, targets: { rootfs: { architecture: 'amd64', packages: ['podman'], omit: [] } } },
       [`${stale} rootfs (added: podman)`],
+    ],
+    [
+      'omissions',
+      lockOf({ omitted: ['dbus', 'perl-base'] }),
+      {
+        ...definition,
+        targets: { rootfs: { architecture: 'arm64', packages: ['podman'], omit: ['gpg', 'dbus'] } },
+      },
+      [`${stale} rootfs (omitted: gpg; no longer omitted: perl-base)`],
     ],
     ['sources', lockOf(), { ...definition, sources: [] }, [`${stale} sources (removed: u-boot)`]],
     [

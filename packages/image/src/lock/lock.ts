@@ -27,6 +27,8 @@ export interface LockedTarget {
   readonly architecture: string
   /** What was asked for; a difference from the definition makes the lock stale. Sorted. */
   readonly requested: readonly string[]
+  /** Taken as installed while the others were resolved. Part of the question, too. Sorted. */
+  readonly omitted: readonly string[]
   readonly packages: readonly LockedPackage[]
 }
 

@@ -10,8 +10,8 @@ const solverFields = [
   ...['conflicts', 'breaks', 'replaces', 'provides', 'enhances'],
 ]
 
-export function solverRecord({ control }: KeptPackage): string {
-  return solverFields
+export function solverRecord(control: ReadonlyMap<string, string>, fields = solverFields): string {
+  return fields
     .filter((field) => control.has(field))
     .map((field) => `${field}: ${control.get(field)!.replaceAll('\n', ' ')}\n`)
     .join('')
@@ -25,13 +25,14 @@ export function solverRecord({ control }: KeptPackage): string {
 export async function minimalSet(
   requested: readonly string[],
   packages: readonly KeptPackage[],
-  options: Omit<AptRootOptions, 'sources'>,
+  options: Omit<AptRootOptions, 'sources'> & { readonly standIns: string },
 ): Promise<LockedPackage[]> {
   const root = await AptRoot.create({ ...options, sources: [`deb [trusted=yes] copy:${rootPath}/all ./`] })
+  await root.write('var/lib/dpkg/status', options.standIns)
   await mkdir(join(root.dir, 'all'))
   const records = packages.map((entry) => {
     const { name, sizeBytes, sha256 } = entry.locked
-    return `${solverRecord(entry)}Filename: ./${name}.deb\nSize: ${sizeBytes}\nSHA256: ${sha256}\n\n`
+    return `${solverRecord(entry.control)}Filename: ./${name}.deb\nSize: ${sizeBytes}\nSHA256: ${sha256}\n\n`
   })
   await root.write('all/Packages', records.join(''))
   await root.run('apt-get', ['update', '-qq'], 'read the list of locked packages')

@@ -38,6 +38,8 @@ const schema = z.strictObject({
     z.strictObject({
       architecture: z.string().min(1),
       requested: z.array(z.string().min(1)),
+      // Locks that do not know the word omit nothing.
+      omitted: z.array(z.string().min(1)).default([]),
       packages: z.array(locked),
     }),
   ),

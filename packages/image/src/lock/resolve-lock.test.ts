@@ -20,8 +20,8 @@ const absent = await (async () => {
   }
 })()
 
-const definitionOf = (packages: string[]): LockDefinition => ({
-  targets: { small: { architecture: 'arm64', packages } },
+const definitionOf = (packages: string[], omit: string[]): LockDefinition => ({
+  targets: { small: { architecture: 'arm64', packages, omit } },
   sources: [],
   npm: [],
 })
@@ -35,9 +35,9 @@ describe.skipIf(absent)(`resolving with apt${absent ? ` (skipped: ${absent})` : 
     return () => dir[Symbol.asyncDispose]()
   })
 
-  function resolve(options: { packages: string[]; previous?: Lock; mirrors?: Mirrors }) {
+  function resolve(options: { packages: string[]; omit?: string[]; previous?: Lock; mirrors?: Mirrors }) {
     return resolveLock({
-      definition: definitionOf(options.packages),
+      definition: definitionOf(options.packages, options.omit ?? []),
       previous: options.previous,
       stale: new Set(['small']),
       readControl: () => Promise.reject(new Error('every record is in the indices')),
@@ -80,6 +80,25 @@ describe.skipIf(absent)(`resolving with apt${absent ? ` (skipped: ${absent})` : 
     expect(names(previous)).toEqual(expect.arrayContaining(['gawk', 'mawk']))
     expect(names(await resolve({ packages: ['base-files'], previous }))).toEqual(
       names(await resolve({ packages: ['base-files'] })),
+    )
+  })
+
+  test('goes without what is omitted and what only that needs', async () => {
+    const omit = ['debconf', 'libtext-wrapi18n-perl', 'sensible-utils']
+    const whole = await resolve({ packages: ['ucf', 'dash'] })
+    // ucf wants debconf in a certain version; perl is wanted by the others only.
+    for (const name of [...omit, 'perl-base']) expect(names(whole)).toContain(name)
+    const fresh = await resolve({ packages: ['ucf', 'dash'], omit })
+    for (const name of [...omit, 'perl-base']) expect(names(fresh)).not.toContain(name)
+    expect(fresh.targets.small!.omitted).toEqual(omit)
+    const renewed = await resolve({ packages: ['ucf', 'dash'], omit, previous: whole })
+    expect(names(renewed)).toEqual(names(fresh))
+    expect(names(await resolve({ packages: ['ucf', 'dash'], previous: renewed }))).toEqual(names(whole))
+  })
+
+  test('knows every package that is omitted', async () => {
+    await expect(resolve({ packages: ['dash'], omit: ['no-such-package'] })).rejects.toThrow(
+      'target small omits what there is not: no-such-package',
     )
   })
 

@@ -2,7 +2,7 @@ import { LockedFileGone } from '../fetch/fetcher.ts'
 import type { Mirrors } from '../fetch/mirrors.ts'
 import type { Reporter } from '../reporter.ts'
 import type { ToolTree } from '../tools/tools.ts'
-import { Apt, type KeptPackage } from './apt.ts'
+import { Apt, type KeptPackage, type PreviousTarget } from './apt.ts'
 import { parseStanzas } from './apt-output.ts'
 import { fetchIndices } from './indices.ts'
 import type { Lock, LockedPackage, LockedSource, LockedTarget } from './lock.ts'
@@ -60,9 +60,10 @@ export async function resolveLock(options: ResolveOptions): Promise<Lock> {
       for (const [name, request] of asked) {
         if (request.architecture !== architecture) continue
         const locked = previous?.targets[name]
-        const kept = locked?.architecture === architecture ? await keep(apt, name, locked, options) : []
-        const packages = await apt.solve(name, request.packages, kept)
-        targets[name] = { architecture, requested: request.packages, packages }
+        const kept =
+          locked?.architecture === architecture ? await keep(apt, name, locked, options) : undefined
+        const packages = await apt.solve(name, request, kept)
+        targets[name] = { architecture, requested: request.packages, omitted: request.omit, packages }
         task.progress(++done, asked.length, 'items')
       }
       if (withSources) for (const name of askedSources) sources[name] = await apt.source(name)
@@ -94,7 +95,7 @@ async function keep(
   target: string,
   locked: LockedTarget,
   options: ResolveOptions,
-): Promise<KeptPackage[]> {
+): Promise<PreviousTarget | undefined> {
   const records = await apt.records(locked.packages.map(({ name }) => name))
   const kept: KeptPackage[] = []
   try {
@@ -108,8 +109,8 @@ async function keep(
       kept.push({ locked: entry, control })
     }
   } catch (error) {
-    if (error instanceof LockedFileGone) return []
+    if (error instanceof LockedFileGone) return undefined
     throw error
   }
-  return kept
+  return { packages: kept, omitted: locked.omitted }
 }

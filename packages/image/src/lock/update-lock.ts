@@ -66,10 +66,11 @@ export async function updateLock(options: {
     lock = await resolve()
   }
   const changes = lockChanges(before, lock)
-  if (changes.length > 0) return { lock, changes }
+  if (changes.some(({ to }) => to !== undefined)) return { lock, changes }
   // Indices are signed anew every few hours. As long as they bring nothing, every time stamp of a build stays.
-  const same = problems.length === 0
-  return { lock: same ? before : { ...before, targets: lock.targets }, changes }
+  if (changes.length === 0 && problems.length === 0) return { lock: before, changes }
+  const { sourceDateEpoch, archives } = before
+  return { lock: { ...lock, sourceDateEpoch, archives }, changes }
 }
 
 /** The tree with apt in it: the locked one, or where the mirror has dropped its packages one made of their successors. */

@@ -38,7 +38,7 @@ test('the manifest tells where slot A is, and what it was made of', () => {
     series: 'trixie',
     sourceDateEpoch: 1_700_000_000,
     archives: [],
-    targets: { rootfs: { architecture: 'arm64', requested: [], packages: [] } },
+    targets: { rootfs: { architecture: 'arm64', requested: [], omitted: [], packages: [] } },
     sources: {},
     npm: [],
   }

@@ -11,7 +11,7 @@ import { comparePaths, type Tree, type TreeNode } from './tree.ts'
 
 export interface ComposeInput {
   readonly evaluated: Evaluated
-  /** What the lock's target holds, unpacked; omitted ones among them are passed over. */
+  /** What the lock's target holds, unpacked. */
   readonly packages: readonly PackageTree[]
   /** What we built: kernel modules, the runtime, the device's programs. `leaveOut` does not touch them. */
   readonly parts: readonly PackageTree[]
@@ -34,9 +34,8 @@ export async function composeTree(input: ComposeInput): Promise<Composed> {
   const problems: Problem[] = []
   await using reader = new ContentReader()
   const { evaluated } = input
-  const packages = input.packages.filter(({ name }) => !evaluated.omitPackages.has(name))
   const rules = { leaveOut: [...evaluated.leaveOut.keys()], keep: [...evaluated.keep.keys()] }
-  const merged = mergePackages(packages, rules, problems)
+  const merged = mergePackages(input.packages, rules, problems)
   problems.push(...(await checkExpectedAccounts(merged.nodes, evaluated, reader)))
   problems.push(...idlePatterns(evaluated, merged))
   addParts(merged.nodes, input.parts, problems)
