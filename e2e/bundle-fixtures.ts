@@ -15,7 +15,8 @@ export interface BundleFixture {
   readonly spoil?: 'other-rootfs' | 'damaged-rootfs'
   /** Who signs; default: the development signer that the image trusts. */
   readonly signer?: 'revoked' | 'expired' | 'other-authority' | 'not-for-code' | 'nobody'
-  readonly compatible?: string
+  /** Default: the product's. */
+  readonly forBoard?: string
   readonly format?: 'plain'
 }
 
@@ -58,7 +59,7 @@ const bundles = {
   expired: { version: '0.2.0', signer: 'expired' },
   revoked: { version: '0.2.0', signer: 'revoked' },
   'not-for-code': { version: '0.2.0', signer: 'not-for-code' },
-  'other-board': { version: '0.2.0', compatible: 'atomixos-toaster' },
+  'other-board': { version: '0.2.0', forBoard: 'toaster' },
   plain: { version: '0.2.0', format: 'plain' },
   older: { version: '0.0.9' },
 } as const satisfies Readonly<Record<string, BundleFixture>>

@@ -155,7 +155,6 @@ export const update: Module = {
     },
     // Public certificates and lists; the keys stay with who builds.
     [keyringPath]: { body: { template: '{{keyring}}' } },
-    '/usr/lib/tmpfiles.d/atomixos-rauc.conf': { body: 'd /data/rauc 0700 root root -\n' },
     // Debian's policy lets anybody install and mark slots. Only root may.
     '/usr/share/dbus-1/system.d/de.pengutronix.rauc.conf': {
       replaces: 'rauc-service',

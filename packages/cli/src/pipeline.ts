@@ -70,18 +70,31 @@ async function openBoard(
 ): Promise<{ board: Board; parts: BoardParts; composing: ComposeContext }> {
   const board = findBoard(options.board)
   const { signing, ...composing } = await openComposeContext(context, board, options)
-  const parts = boardParts(
+  return { board, parts: partsOf(context, board, { composing, signing, level: options.level }), composing }
+}
+
+/** The parts of any board, of the product's or of one that a test has changed. */
+export function partsOf(
+  context: CommandContext,
+  board: Board,
+  options: {
+    readonly composing: ComposeContext
+    readonly signing: Signing
+    readonly level?: number | undefined
+  },
+): BoardParts {
+  const { composing, signing, level } = options
+  return boardParts(
     {
       board,
       firmwareSources: board.firmware.map(({ name }) => firmwareSource(name)),
       firmwarePatches: ubootPatches,
-      compression: options.level === undefined ? releaseCompression : { level: options.level },
+      compression: level === undefined ? releaseCompression : { level },
       bundle: { ...signing, description: describeBundle(signing, composing.facts) },
       cacheDir: context.workspace.cacheDir,
     },
     composing,
   )
-  return { board, parts, composing }
 }
 
 export interface CheckedBoard {
@@ -105,7 +118,7 @@ export async function checkBoards(context: CommandContext): Promise<CheckedBoard
   return checked
 }
 
-function findBoard(name: string): Board {
+export function findBoard(name: string): Board {
   const board = boards[name]
   if (board !== undefined) return board
   throw new UserError(`there is no board "${name}"`, {
@@ -120,7 +133,7 @@ function firmwareSource(name: string): FirmwareSource {
   return source
 }
 
-async function openComposeContext(
+export async function openComposeContext(
   context: CommandContext,
   board: Board,
   options: ReleaseOptions & { frozen?: boolean },
@@ -155,7 +168,7 @@ function templateFacts(given: {
 }
 
 /** What `rauc info` shows of a bundle on any device. */
-function describeBundle({ variant }: Signing, facts: Readonly<Record<string, string>>): string {
+export function describeBundle({ variant }: Signing, facts: Readonly<Record<string, string>>): string {
   const name = `AtomixOS ${facts.version} (${facts.board}, Debian ${facts.series})`
   return variant === 'release' ? name : `DEVELOPMENT, not for the field: ${name}`
 }

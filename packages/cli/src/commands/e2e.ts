@@ -1,9 +1,11 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { bundlesOfStory } from '@atomixos/e2e/bundle-fixtures.ts'
 import { UserError } from '@atomixos/image/errors.ts'
 import type { Command } from 'commander'
 import { type Counts, runVitest } from '../checks/vitest.ts'
 import type { CommandContext } from '../context.ts'
+import { buildBundleFixtures } from '../e2e-bundles.ts'
 import { openMachineTree } from '../machine-tools.ts'
 import { build } from '../pipeline.ts'
 
@@ -56,6 +58,11 @@ export async function runE2e(
     }
   }
   const built = await build(context, { board: 'rock64' })
+  const told = options.names.length > 0 ? options.names : stories.map((story) => story.name)
+  const bundles = await buildBundleFixtures(
+    context,
+    told.flatMap((name) => bundlesOfStory[name] ?? []),
+  )
   const tree = await openMachineTree(context)
   const workDir = join(workspace.cacheDir, 'e2e')
   await mkdir(workDir, { recursive: true })
@@ -68,6 +75,7 @@ export async function runE2e(
         distDir: built.distDir,
         workDir,
         programsDir: tree.dir,
+        bundles,
       },
       null,
       2,

@@ -1,0 +1,178 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { copyFile, mkdir, open, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type BundleFixture, type BundleName, bundleFixtures } from '@atomixos/e2e/bundle-fixtures.ts'
+import type { BoardParts } from '@atomixos/image/build/build-board.ts'
+import { buildBundle } from '@atomixos/image/bundle/build-bundle.ts'
+import { inspectBundle } from '@atomixos/image/bundle/inspect.ts'
+import { payloadImages } from '@atomixos/image/bundle/payload.ts'
+import { writePlainBundle } from '@atomixos/image/bundle/plain.ts'
+import { readBundle } from '@atomixos/image/bundle/read.ts'
+import { writeBundle } from '@atomixos/image/bundle/sign.ts'
+import type { Board } from '@atomixos/image/definition/words.ts'
+import { createAuthority, issueSigner, type Signer, signerAt } from '@atomixos/image/keys/authority.ts'
+import type { ToolTree } from '@atomixos/image/tools/tools.ts'
+import type { CommandContext } from './context.ts'
+import { findBoard, openComposeContext, partsOf } from './pipeline.ts'
+import { openDevelopmentKeys } from './signing.ts'
+
+/**
+ * The bundles of the stories, good and bad, made by the code that makes the product's. What they share with it (and
+ * with what was built before) is not made again. Gives their paths.
+ */
+export async function buildBundleFixtures(
+  context: CommandContext,
+  names: readonly BundleName[],
+): Promise<Partial<Record<BundleName, string>>> {
+  const wanted = [...new Set(names)].sort()
+  if (wanted.length === 0) return {}
+  const product = findBoard('rock64')
+  const { signing, ...composing } = await openComposeContext(context, product, {})
+  const partsFor = (board: Board, version: string): BoardParts => {
+    const facts = { ...composing.facts, version }
+    return partsOf(context, board, { composing: { ...composing, facts }, signing })
+  }
+  const workDir = join(context.workspace.cacheDir, 'e2e-bundles')
+  await mkdir(workDir, { recursive: true })
+  const paths: Partial<Record<BundleName, string>> = {}
+  for (const name of wanted) {
+    const fixture = bundleFixtures[name]
+    const board = fixture.change?.(product) ?? product
+    const images = await fixtureImages(fixture, {
+      parts: partsFor(board, fixture.version),
+      product: partsFor(product, composing.facts.version!),
+      spoiledPath: join(workDir, `${name}.squashfs`),
+    })
+    const { path } = await buildBundle(
+      {
+        board: fixture.forBoard ?? product.name,
+        version: fixture.version,
+        description: `DEVELOPMENT, not for the field: the story bundle "${name}"`,
+        ...images,
+        sourceDateEpoch: composing.inputs.lock.sourceDateEpoch,
+        signer: await fixtureSigner(context, composing.tools, fixture.signer),
+      },
+      composing,
+    )
+    paths[name] = await respoil(composing.tools, fixture, {
+      path,
+      images,
+      signer: signing.signer,
+      outPath: join(workDir, `${name}.raucb`),
+    })
+  }
+  return paths
+}
+
+interface Images {
+  readonly bootSlotPath: string
+  readonly rootfsPath: string
+}
+
+async function fixtureImages(
+  { spoil }: BundleFixture,
+  from: { readonly parts: BoardParts; readonly product: BoardParts; readonly spoiledPath: string },
+): Promise<Images> {
+  const bootSlotPath = (await from.parts.bootSlot()).path
+  const rootfsPath = (await from.parts.squashfs()).path
+  // The boot script of one release with the root of another: no root hash fits.
+  if (spoil === 'other-rootfs') return { bootSlotPath, rootfsPath: (await from.product.squashfs()).path }
+  if (spoil === 'damaged-rootfs') {
+    await damage(rootfsPath, from.spoiledPath)
+    return { bootSlotPath, rootfsPath: from.spoiledPath }
+  }
+  return { bootSlotPath, rootfsPath }
+}
+
+/** A copy with a wrong byte in each megabyte: whatever the system reads first, it comes upon one. */
+async function damage(path: string, outPath: string): Promise<void> {
+  await rm(outPath, { force: true })
+  await copyFile(path, outPath)
+  const file = await open(outPath, 'r+')
+  try {
+    const { size } = await file.stat()
+    const byte = Buffer.alloc(1)
+    for (let position = 64 * 1024; position < size; position += 1024 * 1024) {
+      await file.read(byte, 0, 1, position)
+      byte[0] = byte[0]! ^ 0xff
+      await file.write(byte, 0, 1, position)
+    }
+  } finally {
+    await file.close()
+  }
+}
+
+/** What the product's code never makes: no signature, or RAUC's old format. */
+async function respoil(
+  tools: ToolTree,
+  fixture: BundleFixture,
+  given: {
+    readonly path: string
+    readonly images: Images
+    readonly signer: Signer
+    readonly outPath: string
+  },
+): Promise<string> {
+  const { path, images, signer, outPath } = given
+  if (fixture.signer === 'nobody') {
+    await rm(outPath, { force: true })
+    const { payloadBytes } = await readBundle(path)
+    await copyFile(path, outPath)
+    const file = await open(outPath, 'r+')
+    await file.truncate(payloadBytes)
+    await file.close()
+    await writeBundle({ payloadPath: outPath, signature: randomBytes(2000), outPath: `${outPath}.signed` })
+    return `${outPath}.signed`
+  }
+  if (fixture.format === 'plain') {
+    await rm(outPath, { force: true })
+    const { manifest } = await inspectBundle(tools, await readBundle(path))
+    await writePlainBundle(tools, {
+      manifest,
+      images: await payloadImages([
+        { slotClass: 'boot', filename: 'boot.vfat', path: images.bootSlotPath },
+        { slotClass: 'rootfs', filename: 'rootfs.squashfs', path: images.rootfsPath },
+      ]),
+      signer,
+      outPath,
+    })
+    return outPath
+  }
+  return path
+}
+
+async function fixtureSigner(
+  context: CommandContext,
+  tools: ToolTree,
+  kind: BundleFixture['signer'],
+): Promise<Signer> {
+  const development = await openDevelopmentKeys(context, tools)
+  if (kind === undefined || kind === 'nobody') return development.signer
+  if (kind === 'revoked') return development.revokedSigner
+  const id = development.authority.certificate.serialNumber.toLowerCase().slice(0, 16)
+  const keysDir = join(context.workspace.cacheDir, 'keys', `stories-${id}`)
+  const dir = join(keysDir, kind)
+  if (existsSync(dir)) return signerAt(dir)
+  await mkdir(keysDir, { recursive: true })
+  const validity = {
+    fromSeconds: Date.UTC(2020, 0, 2) / 1000,
+    untilSeconds: (kind === 'expired' ? Date.UTC(2021, 0, 1) : Date.UTC(2049, 0, 1)) / 1000,
+  }
+  const subject = { organization: 'AtomixOS', name: `story signer, ${kind}` }
+  const authority =
+    kind === 'other-authority'
+      ? await createAuthority(tools, {
+          dir: join(keysDir, 'authority'),
+          subject: { organization: 'AtomixOS', name: 'some other authority' },
+          validity,
+        })
+      : development.authority
+  return issueSigner(tools, {
+    dir,
+    subject,
+    validity,
+    issuer: { authority },
+    ...(kind === 'not-for-code' && { purpose: 'clientAuth' }),
+  })
+}
