@@ -5,6 +5,7 @@ import {
   partitionLinkFolder,
 } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
+import { requiredScript } from './required-script.ts'
 
 /** /data, the machine id and a clock that does not go back, before the system starts. */
 export const data: Module = {
@@ -13,21 +14,14 @@ export const data: Module = {
     '/usr/lib/atomixos/data': { body: { hostPath: new URL('./data.sh', import.meta.url) }, mode: 0o755 },
   },
   units: {
-    'atomixos-data.service': {
-      Unit: {
-        Description: 'Persistent Data and Machine Id',
-        DefaultDependencies: false,
-        Requires: 'initrd-root-fs.target',
-        After: 'initrd-root-fs.target',
-        Before: 'initrd-fs.target initrd-parse-etc.service shutdown.target',
-        Conflicts: 'shutdown.target',
-        OnFailure: 'emergency.target',
-        OnFailureJobMode: 'replace-irreversibly',
-      },
-      Service: {
-        Type: 'oneshot',
-        RemainAfterExit: true,
-        ExecStart: '/usr/lib/atomixos/data',
+    'atomixos-data.service': requiredScript({
+      description: 'Persistent Data and Machine Id',
+      path: '/usr/lib/atomixos/data',
+      requires: 'initrd-root-fs.target',
+      after: 'initrd-root-fs.target',
+      before: 'initrd-fs.target initrd-parse-etc.service',
+      requiredBy: 'initrd-fs.target',
+      service: {
         Environment: [
           `PARTITION_LINKS=${partitionLinkFolder}`,
           `DATA_MOUNT_POINT=${dataMountPoint}`,
@@ -37,8 +31,7 @@ export const data: Module = {
         // Long enough for a check of a full 16 GB disk.
         TimeoutStartSec: '400s',
       },
-      Install: { RequiredBy: 'initrd-fs.target' },
-    },
+    }),
   },
   enable: ['atomixos-data.service'],
 }

@@ -1,6 +1,7 @@
 import { freshFlashMarkerPath, partitionLinkFolder, partitions } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
 import { repartDefinitions } from '@atomixos/image/initrd/repart-definitions.ts'
+import { requiredScript } from './required-script.ts'
 
 const libraries = '/usr/lib/aarch64-linux-gnu'
 
@@ -27,23 +28,16 @@ export const partitioning: Module = {
     },
   },
   units: {
-    'atomixos-partitions.service': {
-      Unit: {
-        Description: 'Partitions of the System Disk',
-        DefaultDependencies: false,
-        // Not before the root is mounted: while dm-verity and the mount hold the partition, no reader of the
-        // partition table can make the kernel drop and add it again.
-        Requires: 'sysroot.mount',
-        After: 'sysroot.mount systemd-modules-load.service systemd-udevd.service',
-        Before: 'initrd-root-fs.target shutdown.target',
-        Conflicts: 'shutdown.target',
-        OnFailure: 'emergency.target',
-        OnFailureJobMode: 'replace-irreversibly',
-      },
-      Service: {
-        Type: 'oneshot',
-        RemainAfterExit: true,
-        ExecStart: '/usr/lib/atomixos/partitions',
+    'atomixos-partitions.service': requiredScript({
+      description: 'Partitions of the System Disk',
+      path: '/usr/lib/atomixos/partitions',
+      // Not before the root is mounted: while dm-verity and the mount hold the partition, no reader of the
+      // partition table can make the kernel drop and add it again.
+      requires: 'sysroot.mount',
+      after: 'sysroot.mount systemd-modules-load.service systemd-udevd.service',
+      before: 'initrd-root-fs.target',
+      requiredBy: 'initrd-root-fs.target',
+      service: {
         RuntimeDirectory: 'atomixos',
         RuntimeDirectoryPreserve: true,
         Environment: [
@@ -53,8 +47,7 @@ export const partitioning: Module = {
         ],
         TimeoutStartSec: '400s',
       },
-      Install: { RequiredBy: 'initrd-root-fs.target' },
-    },
+    }),
   },
   enable: ['atomixos-partitions.service'],
 }

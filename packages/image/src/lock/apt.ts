@@ -49,7 +49,7 @@ export class Apt {
   async solve(target: string, request: PackageRequest, previous?: PreviousTarget): Promise<LockedPackage[]> {
     const { packages: requested, omit } = request
     const kept = (previous?.packages ?? []).filter(({ locked }) => !omit.includes(locked.name))
-    const standIns = await this.#standIns(target, omit)
+    const standIns = await this.#standIns(target, omit, kept)
     // What was omitted until now is asked for as well; `minimalSet` takes back what nothing needs.
     const restored = await this.#newest(
       kept.length > 0 ? previous!.omitted.filter((name) => !omit.includes(name)) : [],
@@ -124,8 +124,11 @@ export class Apt {
     return parseStanzas(shown.stdout)
   }
 
-  /** Records of dpkg's status file that stand for omitted packages: the newest version of each, needing nothing. */
-  async #standIns(target: string, omit: readonly string[]): Promise<string> {
+  /**
+   * Records of dpkg's status file that stand for omitted packages and need nothing: the newest version of each, or
+   * the very one that a kept package asks for.
+   */
+  async #standIns(target: string, omit: readonly string[], kept: readonly KeptPackage[]): Promise<string> {
     const newest = await this.#newest(omit)
     const missing = omit.filter((name) => !newest.some((control) => control.get('package') === name))
     if (missing.length > 0) {
@@ -133,7 +136,12 @@ export class Apt {
         hint: 'remove it from `omitPackages`',
       })
     }
-    return newest.map((control) => statusRecord(control, standInFields)).join('')
+    return newest
+      .map((control) => {
+        const version = exactVersion(control.get('package')!, kept) ?? control.get('version')!
+        return statusRecord(new Map([...control, ['version', version]]), standInFields)
+      })
+      .join('')
   }
 
   async #newest(names: readonly string[]): Promise<ReadonlyMap<string, string>[]> {
@@ -211,6 +219,17 @@ const standInFields = ['package', 'version', 'architecture', 'multi-arch', 'prov
 
 function statusRecord(control: ReadonlyMap<string, string>, fields?: string[]): string {
   return `${solverRecord(control, fields)}Status: install ok installed\nMaintainer: none\nDescription: kept\n\n`
+}
+
+/** The version of `name` that one of these packages depends on as `name (= version)`. */
+function exactVersion(name: string, packages: readonly KeptPackage[]): string | undefined {
+  const pattern = new RegExp(`(?:^|[,|])\\s*${RegExp.escape(name)}(?::\\w+)?\\s*\\(=\\s*([^)\\s]+)\\s*\\)`)
+  for (const { control } of packages) {
+    const depends = `${control.get('depends') ?? ''},${control.get('pre-depends') ?? ''}`
+    const version = pattern.exec(depends)?.[1]
+    if (version !== undefined) return version
+  }
+  return undefined
 }
 
 /** Apt does not begin where an installed package lacks something; one of another name leaves room for the real one. */

@@ -35,12 +35,21 @@ describe.skipIf(absent)(`resolving with apt${absent ? ` (skipped: ${absent})` : 
     return () => dir[Symbol.asyncDispose]()
   })
 
-  function resolve(options: { packages: string[]; omit?: string[]; previous?: Lock; mirrors?: Mirrors }) {
+  function resolve(options: {
+    packages: string[]
+    omit?: string[]
+    previous?: Lock
+    control?: string
+    mirrors?: Mirrors
+  }) {
     return resolveLock({
       definition: definitionOf(options.packages, options.omit ?? []),
       previous: options.previous,
       stale: new Set(['small']),
-      readControl: () => Promise.reject(new Error('every record is in the indices')),
+      readControl: async () => {
+        if (options.control === undefined) throw new Error('every record is in the indices')
+        return options.control
+      },
       tools,
       mirrors: options.mirrors ?? chooseMirrors(process.env),
       cacheDir: dir.path,
@@ -94,6 +103,22 @@ describe.skipIf(absent)(`resolving with apt${absent ? ` (skipped: ${absent})` : 
     const renewed = await resolve({ packages: ['ucf', 'dash'], omit, previous: whole })
     expect(names(renewed)).toEqual(names(fresh))
     expect(names(await resolve({ packages: ['ucf', 'dash'], previous: renewed }))).toEqual(names(whole))
+  })
+
+  test('keeps a package that depends on the very version of what is omitted', async () => {
+    const omit = ['dbus-daemon']
+    const first = await resolve({ packages: ['dbus-user-session'], omit })
+    const small = first.targets.small!
+    const packages = small.packages.map((locked) =>
+      locked.name === 'dbus-user-session' ? { ...locked, version: '1.0', sha256: '0'.repeat(64) } : locked,
+    )
+    const control =
+      'Package: dbus-user-session\nVersion: 1.0\nArchitecture: arm64\nDepends: dbus-daemon (= 1.0)\n'
+    const previous = { ...first, targets: { small: { ...small, packages } } }
+    const second = await resolve({ packages: ['dash', 'dbus-user-session'], omit, previous, control })
+    const versions = new Map(second.targets.small!.packages.map(({ name, version }) => [name, version]))
+    expect(versions.get('dbus-user-session')).toBe('1.0')
+    expect(versions.has('dbus-daemon')).toBe(false)
   })
 
   test('knows every package that is omitted', async () => {
