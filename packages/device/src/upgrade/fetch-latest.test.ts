@@ -106,6 +106,7 @@ describe('is refused with one line:', () => {
   ])('a redirect to %s', async (location, message) => {
     await using server = await startServer((_, response) => response.writeHead(302, { location }).end())
     expect(await failure(ask(server.address))).toMatchObject({ kind: 'redirect', message })
+    expect(server.requests).toHaveLength(location === '/loop' ? 4 : 1)
   })
 
   test('a redirect to nowhere', async () => {
@@ -119,6 +120,14 @@ describe('is refused with one line:', () => {
       kind: 'too-large',
       message: 'the answer is larger than 64 KiB',
     })
+  })
+
+  test('an answer of one byte too many', async () => {
+    let sizeBytes = 64 << 10
+    await using server = await startServer((_, response) => response.end(good.padEnd(sizeBytes)))
+    expect(await ask(server.address)).toMatchObject({ version: '1.2.3' })
+    sizeBytes += 1
+    expect(await failure(ask(server.address))).toMatchObject({ kind: 'too-large' })
   })
 
   test('an answer that is cut', async () => {
