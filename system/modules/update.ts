@@ -91,7 +91,7 @@ export const update: Module = {
         Type: 'oneshot',
         ExecStart: '/usr/bin/atomixctl update poll',
         // The client has limits of its own for each step.
-        TimeoutStartSec: '6h',
+        TimeoutStartSec: '26h',
         Nice: 10,
         IOSchedulingClass: 'idle',
         ...hardening,

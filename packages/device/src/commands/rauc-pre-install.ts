@@ -43,7 +43,7 @@ export async function raucPreInstall(environment: NodeJS.ProcessEnv): Promise<nu
   // The record first: of an interrupted installation the version is known then.
   await writeRecords(records, decision.records)
   await changeBootState(boot, decision.change)
-  await recordEvents([started(otherSlot(slot), candidate.version, failing)])
+  recordEvents([started(otherSlot(slot), candidate.version, failing)])
   return 0
 }
 

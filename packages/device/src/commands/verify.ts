@@ -73,7 +73,7 @@ async function concludeBoot(freshFlash: boolean): Promise<Running> {
   const events = freshFlash
     ? []
     : [{ event: 'boot', slot, version, detail: `slot ${slot} is ${state}` } as const]
-  await recordEvents([...events, ...settled.events])
+  recordEvents([...events, ...settled.events])
   for (const event of settled.events)
     say(0, `${event.event}: slot ${event.slot}: ${event.reason ?? event.detail}`)
   return { slot, version, boot: after, records: settled.records }
@@ -88,7 +88,7 @@ async function confirmSlot(running: Running, warnings: readonly string[]): Promi
   const marked = await runProgram(['/usr/bin/rauc', 'status', 'mark-good'], { timeoutMs: 60_000 })
   if (marked.exitCode !== 0) say(1, `rauc status mark-good: ${lastLine(marked)}`)
   const detail = warnings.length > 0 ? `with warnings: ${warnings.join('; ')}` : undefined
-  await recordEvents([{ event: 'confirmed', slot, version, ...(detail && { detail }) }])
+  recordEvents([{ event: 'confirmed', slot, version, ...(detail && { detail }) }])
   say(0, `slot ${slot} with version ${version} is confirmed`)
 }
 
@@ -102,7 +102,7 @@ async function giveBack(
   await writeRecords(records, withSlot(records, slot, { ...record, failure: { check, reason, time } })).catch(
     (error: Error) => say(1, error.message),
   )
-  await recordEvents([{ event: 'verification-failed', slot, version, reason: `${check}: ${reason}` }])
+  recordEvents([{ event: 'verification-failed', slot, version, reason: `${check}: ${reason}` }])
   say(1, `slot ${slot} with version ${version} is not confirmed, ${check}: ${reason}; restarting`)
   const restarted = await runProgram(['/usr/bin/systemctl', 'reboot'], { timeoutMs: 30_000 })
   if (restarted.exitCode !== 0)

@@ -1,9 +1,12 @@
-import { appendFile, mkdir } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import { eventLogPath } from '@atomixos/config'
-import type { LifeCycleEvent } from './life-cycle-event.ts'
+import { appendEvent } from './append-event.ts'
+import type { NewEvent } from './event.ts'
 
-export async function recordEvents(events: readonly LifeCycleEvent[]): Promise<void> {
-  await mkdir(dirname(eventLogPath), { recursive: true })
-  for (const event of events) await appendFile(eventLogPath, `${JSON.stringify(event)}\n`)
+/** Adds to the device's log. A disk that takes nothing is told to the journal, and stops nobody. */
+export function recordEvents(events: readonly NewEvent[]): void {
+  for (const event of events) {
+    if (!appendEvent(eventLogPath, event)) {
+      process.stdout.write(`<4>${eventLogPath} took no entry: ${JSON.stringify(event)}\n`)
+    }
+  }
 }

@@ -16,6 +16,7 @@ export interface SlotRecord {
 export interface FailedVersion {
   readonly version: string
   readonly reason: string
+  /** ISO 8601. */
   readonly time: string
 }
 
@@ -28,10 +29,17 @@ export interface HealthBefore {
 export interface SlotRecords {
   readonly slots: Readonly<Partial<Record<SlotName, SlotRecord>>>
   readonly failedVersions: readonly FailedVersion[]
+  /** Offered by the server and refused by RAUC: not fetched again at the next poll, but some time later. */
+  readonly refusedVersions: readonly FailedVersion[]
   readonly before: HealthBefore | undefined
 }
 
-export const noRecords: SlotRecords = { slots: {}, failedVersions: [], before: undefined }
+export const noRecords: SlotRecords = {
+  slots: {},
+  failedVersions: [],
+  refusedVersions: [],
+  before: undefined,
+}
 
 const failedVersionsMax = 20
 
@@ -42,6 +50,11 @@ export function withSlot(records: SlotRecords, slot: SlotName, record: SlotRecor
 export function withFailedVersion(records: SlotRecords, failed: FailedVersion): SlotRecords {
   const others = records.failedVersions.filter(({ version }) => version !== failed.version)
   return { ...records, failedVersions: [...others, failed].slice(-failedVersionsMax) }
+}
+
+export function withRefusedVersion(records: SlotRecords, refused: FailedVersion): SlotRecords {
+  const others = records.refusedVersions.filter(({ version }) => version !== refused.version)
+  return { ...records, refusedVersions: [...others, refused].slice(-failedVersionsMax) }
 }
 
 export function withoutFailedVersion(records: SlotRecords, version: string): SlotRecords {
@@ -69,7 +82,8 @@ export function parseRecords(text: string | undefined): SlotRecords {
       ...(isSlotRecord(slots.A) && { A: slots.A }),
       ...(isSlotRecord(slots.B) && { B: slots.B }),
     },
-    failedVersions: Array.isArray(value.failedVersions) ? value.failedVersions.filter(isFailedVersion) : [],
+    failedVersions: listOf(value.failedVersions),
+    refusedVersions: listOf(value.refusedVersions),
     before: isHealthBefore(value.before) ? value.before : undefined,
   }
 }
@@ -91,6 +105,10 @@ function isSlotRecord(value: unknown): value is SlotRecord {
     (value.reason === undefined || typeof value.reason === 'string') &&
     (value.failure === undefined || hasTexts(value.failure, 'check', 'reason', 'time'))
   )
+}
+
+function listOf(value: unknown): FailedVersion[] {
+  return Array.isArray(value) ? value.filter(isFailedVersion) : []
 }
 
 function isFailedVersion(value: unknown): value is FailedVersion {

@@ -1,7 +1,7 @@
 import { bootTries, type SlotName, type SlotState } from '@atomixos/config'
-import type { LifeCycleEvent } from '../events/life-cycle-event.ts'
+import type { NewEvent } from '../events/event.ts'
 import { applyChange, type BootChange, type BootState, otherSlot } from './boot-state.ts'
-import { type SlotRecord, type SlotRecords, withFailedVersion, withSlot } from './records.ts'
+import { noRecords, type SlotRecord, type SlotRecords, withFailedVersion, withSlot } from './records.ts'
 
 /** What is known when the system has come up. */
 export interface Situation {
@@ -19,7 +19,7 @@ export interface Situation {
 export interface Settlement {
   readonly change: BootChange
   readonly records: SlotRecords
-  readonly events: readonly LifeCycleEvent[]
+  readonly events: readonly NewEvent[]
 }
 
 /**
@@ -39,7 +39,7 @@ function seen(situation: Situation, settled: Settlement): Pick<Situation, 'boot'
 }
 
 /** Slot B is empty: it must not cost any tries. The running slot is confirmed by provisioning, not by having started. */
-function settleFreshFlash({ slot, records }: Situation): Settlement {
+function settleFreshFlash({ slot }: Situation): Settlement {
   const other = otherSlot(slot)
   return {
     change: {
@@ -47,7 +47,7 @@ function settleFreshFlash({ slot, records }: Situation): Settlement {
       left: pair(slot, bootTries.pending, 0),
       state: { A: undefined, B: undefined },
     },
-    records: { ...records, slots: {}, failedVersions: [], before: undefined },
+    records: noRecords,
     events: [{ event: 'boot', slot, detail: `first boot after flashing, slot ${other} is empty` }],
   }
 
@@ -173,7 +173,7 @@ function note(
   }
 }
 
-function tell(settled: Settlement, event: LifeCycleEvent): Settlement {
+function tell(settled: Settlement, event: NewEvent): Settlement {
   return { ...settled, events: [...settled.events, event] }
 }
 

@@ -1,13 +1,7 @@
 import compareVersions from 'semver/functions/compare.js'
 import { oneLine } from '../one-line.ts'
+import type { FailedVersion } from '../slots/records.ts'
 import { type Answer, isVersion } from './parse-answer.ts'
-
-export interface FailedVersion {
-  readonly version: string
-  readonly reason: string
-  /** ISO 8601. */
-  readonly time: string
-}
 
 export interface Situation {
   readonly runningVersion: string

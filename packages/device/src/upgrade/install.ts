@@ -51,7 +51,7 @@ export async function installBundle(
   try {
     const result = await runProgram(['/usr/bin/rauc', 'install', path], { timeoutMs: installTimeoutMs })
     if (result.exitCode === 0) {
-      await recordEvents([{ event: 'installed', slot: target, version }])
+      recordEvents([{ event: 'installed', slot: target, version }])
       return { installed: true, slot: target }
     }
     return await concludeFailure(target, version, raucReason(result.stderr))
@@ -65,13 +65,13 @@ async function concludeFailure(target: SlotName, version: string, reason: string
   const [boot, records] = await Promise.all([readBootState(), readRecords()])
   const touched = boot.state[target] === 'pending' && !boot.order.includes(target)
   if (!touched) {
-    await recordEvents([{ event: 'update-refused', slot: target, version, reason }])
+    recordEvents([{ event: 'update-refused', slot: target, version, reason }])
     return { installed: false, reason, touched }
   }
   await changeBootState(boot, { left: { [target]: 0 }, state: { [target]: 'failed' } })
   const failed = { state: 'failed', version, since: new Date().toISOString(), reason } as const
   await writeRecords(records, withSlot(records, target, failed))
-  await recordEvents([{ event: 'install-failed', slot: target, version, reason }])
+  recordEvents([{ event: 'install-failed', slot: target, version, reason }])
   return { installed: false, reason, touched }
 }
 
