@@ -71,7 +71,10 @@ export const bundleFixtures: Readonly<Record<BundleName, BundleFixture>> = bundl
 /** Which story needs which; all of a story's bundles are there when it is told. */
 export const bundlesOfStory: Readonly<Record<string, readonly BundleName[]>> = {
   'rauc-update': ['next'],
-  'rauc-rollback': ['panic', 'hang', 'no-root', 'damaged-root', 'broken-service', 'no-containers'],
+  'rauc-rollback': [
+    ...(['next', 'panic', 'hang', 'no-root'] as const),
+    ...(['damaged-root', 'broken-service', 'no-containers'] as const),
+  ],
   'rauc-confirm': ['next'],
   'rauc-power-loss': ['next'],
   'rauc-watchdog': ['next'],

@@ -5,20 +5,33 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createMachine, findState, type Machine, restore, type SavedState } from '@atomixos/machine'
 import { provision, waitUntilConfirmed, waitUntilUp } from './gateway.ts'
 import { createGatewayNetwork, type GatewayNetwork } from './gateway-network.ts'
-import { gatewayOptions, manifest, programs, setup, storyDir } from './setup.ts'
+import { bundlePath, gatewayOptions, manifest, programs, setup, storyDir } from './setup.ts'
+import { createUpdateServer } from './update-server.ts'
 
 /**
  * A device in the field, saved once for all stories: flashed, provisioned, restarted, its slot A confirmed by the
  * health check, with an address on the WAN. With a watchdog that nobody has switched on.
  */
-export async function provisionedState(): Promise<SavedState> {
+export function provisionedState(): Promise<SavedState> {
+  return sharedState('provisioned', makeState)
+}
+
+/** Where that device has the next release lying, as if it had been fetched. */
+export const nextBundlePath = '/data/update/next.raucb'
+
+/** One state for all stories of a run and of the runs that follow, as long as they are about the same image. */
+export async function sharedState(
+  name: string,
+  make: (stateDir: string) => Promise<SavedState>,
+): Promise<SavedState> {
   const identity = createHash('sha256')
-    .update(JSON.stringify([1, manifest.artifacts]))
+    .update(JSON.stringify([manifest.artifacts, bundlePath('next')]))
     .digest('hex')
     .slice(0, 16)
-  const dir = join(setup.workDir, `provisioned-${identity}`)
+  const dir = join(setup.workDir, 'states', `${name}-${identity}`)
+  await mkdir(join(setup.workDir, 'states'), { recursive: true })
   await using _ = await exclusively(`${dir}.lock`)
-  return (await findState(dir)) ?? makeState(dir)
+  return (await findState(dir)) ?? make(dir)
 }
 
 async function makeState(stateDir: string): Promise<SavedState> {
@@ -31,6 +44,10 @@ async function makeState(stateDir: string): Promise<SavedState> {
   await waitUntilUp(gateway)
   await gateway.waitUntilSucceeds('test "$(systemctl is-active os-verification)" != active')
   await provision(gateway)
+  await using server = await createUpdateServer(network)
+  const bundle = await readFile(bundlePath('next'))
+  server.answer = (_, response) => response.end(bundle)
+  await gateway.succeed(`curl -sSfk -o ${nextBundlePath} ${server.url}/next; sync`, { timeoutMs: 300_000 })
   await gateway.reboot({ timeoutMs: 400_000 })
   await waitUntilConfirmed(gateway, 'A')
   await gateway.succeed('sync; echo 3 >/proc/sys/vm/drop_caches')

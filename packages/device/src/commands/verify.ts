@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freshFlashMarkerPath, operatorConfigPath, type SlotName } from '@atomixos/config'
+import { readOptional } from '../durable-file.ts'
 import { recordEvents } from '../events/record-events.ts'
 import { watchHealth } from '../health/gate.ts'
 import { checkHealth } from '../health/observe-health.ts'
@@ -70,13 +71,25 @@ async function concludeBoot(freshFlash: boolean): Promise<Running> {
   await writeRecords(records, settled.records).catch((error: Error) => say(1, error.message))
   const after = applyChange(boot, settled.change)
   const state = after.state[slot] ?? 'not confirmed'
-  const events = freshFlash
-    ? []
-    : [{ event: 'boot', slot, version, detail: `slot ${slot} is ${state}` } as const]
-  recordEvents([...events, ...settled.events])
+  recordEvents([
+    ...(freshFlash ? [] : [{ event: 'boot', slot, version, detail: `slot ${slot} is ${state}` } as const]),
+    ...((await resetByWatchdog()) ? [{ event: 'watchdog', slot, reason: watchdogReason } as const] : []),
+    ...settled.events,
+  ])
   for (const event of settled.events)
     say(0, `${event.event}: slot ${event.slot}: ${event.reason ?? event.detail}`)
   return { slot, version, boot: after, records: settled.records }
+}
+
+const watchdogReason = 'the hardware watchdog reset the machine before this start'
+
+/** WDIOF_CARDRESET of the kernel's watchdog interface. */
+const cardReset = 0x20
+
+/** Drivers that cannot tell say 0. */
+async function resetByWatchdog(): Promise<boolean> {
+  const status = await readOptional('/sys/class/watchdog/watchdog0/bootstatus')
+  return (Number(status?.trim() ?? 0) & cardReset) !== 0
 }
 
 async function confirmSlot(running: Running, warnings: readonly string[]): Promise<void> {

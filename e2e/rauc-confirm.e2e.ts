@@ -1,0 +1,118 @@
+/** Each health check fails in turn while a new release is watched: it is not confirmed, and the check is named. */
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { requiredContainersPath } from '@atomixos/config'
+import type { Machine } from '@atomixos/machine'
+import { beforeAll, describe, expect, test } from 'vitest'
+import {
+  bootMs,
+  deviceEvents,
+  deviceStatus,
+  runningSlot,
+  waitUntilConfirmed,
+  waitUntilUp,
+} from './gateway.ts'
+import { pendingState } from './pending.ts'
+import { forkGateway, nextBundlePath, provisionedGateway } from './provisioned.ts'
+import { storyDir } from './setup.ts'
+
+describe.concurrent('rauc-confirm', () => {
+  let dir: string
+
+  beforeAll(async () => {
+    dir = await storyDir('rauc-confirm')
+    await pendingState()
+  })
+
+  /** Breaks something in a release that is being watched; what it says on its way down. */
+  async function breakWhilePending(
+    name: string,
+    breakIt: (gateway: Machine) => Promise<unknown>,
+  ): Promise<{ reason: string; state: string }> {
+    await using device = await forkGateway(await pendingState(), join(dir, name))
+    const { gateway } = device
+    const from = gateway.console.position
+    await breakIt(gateway)
+    // The gate acts: it writes down the reason and restarts, which costs a try.
+    await gateway.waitForConsoleText(/ab: try slot B/, { from, timeoutMs: 300_000 })
+    await waitUntilUp(gateway)
+    const events = await deviceEvents(gateway)
+    const failed = events.filter(({ event }) => event === 'verification-failed')
+    expect(failed).toHaveLength(1)
+    expect(events.filter(({ event, slot }) => event === 'confirmed' && slot === 'B')).toEqual([])
+    const status = await deviceStatus(gateway)
+    expect(status.slots.B.reason).toBe(failed[0]!.reason)
+    expect(status.slots.B.triesLeft).toBeLessThan(2)
+    return { reason: failed[0]!.reason ?? '', state: status.slots.B.state ?? '' }
+  }
+
+  const cases: [check: string, command: string, reason: RegExp][] = [
+    ['dnsmasq', 'systemctl stop dnsmasq', /^dnsmasq: dnsmasq\.service is inactive/],
+    [
+      'chrony',
+      'systemctl kill -s KILL chrony && sleep 1 && systemctl stop chrony',
+      /^chrony: chrony\.service is /,
+    ],
+    [
+      'network',
+      'systemctl stop systemd-networkd.socket systemd-networkd',
+      /^network: systemd-networkd\.service is inactive/,
+    ],
+    ['lan-address', 'ip address flush dev eth1', /^lan-address: eth1 has no address, not 172\.20\.30\.1\/24/],
+    [
+      'firewall',
+      "nft 'chain inet atomixos input { policy accept; }'",
+      /^firewall: chain input has policy accept, not drop/,
+    ],
+    ['container', 'systemctl stop app', /^container:app: app\.service is (inactive|failed)/],
+  ]
+  test.each(cases)('%s: not confirmed, and named', async (name, command, expected) => {
+    const { reason, state } = await breakWhilePending(name, (gateway) => gateway.succeed(command))
+    expect(reason).toMatch(expected)
+    expect(state).toBe('pending')
+  })
+
+  test('a failure at second 40 is as bad', async () => {
+    const { reason } = await breakWhilePending('second-40', async (gateway) => {
+      await sleep(40_000)
+      await gateway.succeed('systemctl stop chrony')
+    })
+    expect(reason).toMatch(/^chrony: chrony\.service is inactive/)
+    const second = Number(/failed (\d+) s after everything was well/.exec(reason)?.[1])
+    expect(second).toBeGreaterThanOrEqual(38)
+    expect(second).toBeLessThanOrEqual(60)
+  })
+
+  test('WAN down alone: confirmed, with a warning', async () => {
+    await using device = await forkGateway(await pendingState(), join(dir, 'wan-down'))
+    const { gateway } = device
+    await gateway.succeed('ip link set eth0 down; ip address flush dev eth0')
+    await waitUntilConfirmed(gateway, 'B')
+    const confirmed = (await deviceEvents(gateway)).filter(
+      ({ event, slot }) => event === 'confirmed' && slot === 'B',
+    )
+    expect(confirmed).toEqual([
+      expect.objectContaining({ detail: 'with warnings: wan-address: eth0 has no address' }),
+    ])
+  })
+
+  test('what failed before the update as well: confirmed, with a warning', {
+    timeout: 1_200_000,
+  }, async () => {
+    await using device = await provisionedGateway(join(dir, 'before'))
+    const { gateway } = device
+    await gateway.writeFile(requiredContainersPath, '["ghost"]\n')
+    await gateway.succeed(`atomixctl update install --no-restart ${nextBundlePath}; sync`, {
+      timeoutMs: 400_000,
+    })
+    await gateway.reboot({ timeoutMs: bootMs })
+    await waitUntilConfirmed(gateway, 'B')
+    expect(await runningSlot(gateway)).toBe('B')
+    const confirmed = (await deviceEvents(gateway)).filter(
+      ({ event, slot }) => event === 'confirmed' && slot === 'B',
+    )
+    expect(confirmed[0]?.detail).toBe(
+      'with warnings: container:ghost: ghost.service is not-found (it failed before the update as well)',
+    )
+  })
+})
