@@ -192,7 +192,7 @@ describe('after a cut', () => {
     await using server = await cutOnce(serve)
     const state = JSON.parse(await readFile(`${path()}.part.json`, 'utf8'))
     await writeFile(`${path()}.part.json`, JSON.stringify({ ...state, syncedBytes: 1000 }))
-    await writeFile(`${path()}.part`, Buffer.concat([bytes.subarray(0, 1000), Buffer.alloc(50_000)]))
+    await writeFile(`${path()}.part`, Buffer.concat([bytes.subarray(0, 1000), Buffer.alloc(400_000)]))
     await bring(server)
     expect(server.requests[1]!.headers.range).toBe('bytes=1000-')
     expect(await readFile(path())).toEqual(bytes)
