@@ -106,7 +106,7 @@ describe.skipIf(absent)(`resolving with apt${absent ? ` (skipped: ${absent})` : 
   })
 
   test('keeps a package that depends on the very version of what is omitted', async () => {
-    const omit = ['dbus-daemon']
+    const omit = ['dbus', 'dbus-daemon']
     const first = await resolve({ packages: ['dbus-user-session'], omit })
     const small = first.targets.small!
     const packages = small.packages.map((locked) =>
@@ -118,7 +118,7 @@ describe.skipIf(absent)(`resolving with apt${absent ? ` (skipped: ${absent})` : 
     const second = await resolve({ packages: ['dash', 'dbus-user-session'], omit, previous, control })
     const versions = new Map(second.targets.small!.packages.map(({ name, version }) => [name, version]))
     expect(versions.get('dbus-user-session')).toBe('1.0')
-    expect(versions.has('dbus-daemon')).toBe(false)
+    for (const name of omit) expect(versions.has(name)).toBe(false)
   })
 
   test('knows every package that is omitted', async () => {
