@@ -6,6 +6,7 @@ import { QemuMachine } from '../machine.ts'
 import { type MachineDisks, offGuard, prepareDir, withDefaults } from '../options.ts'
 import type { Machine, MachineOptions, SavedState } from '../types.ts'
 import { ignoreSharedMemory, migrationEnd } from './migration.ts'
+import { attachSdCard } from './sd-card.ts'
 import { readState } from './state-file.ts'
 
 /** What a fork brings of its own; the hardware is that of the state. */
@@ -54,7 +55,10 @@ export async function restore(saved: SavedState, options: RestoreOptions): Promi
     await qmp.execute('migrate-incoming', { uri: `file:${join(savedDir, 'devices')}` })
     await migrationEnd(qmp)
     await qmp.execute('cont')
-    if (hardware.agentLanes > 0) await restored.succeed(`date -s @${(Date.now() / 1000).toFixed(3)}`)
+    if (hardware.agentLanes > 0) {
+      await restored.succeed(`date -s @${(Date.now() / 1000).toFixed(3)}`)
+      if (sdCard) await attachSdCard(restored)
+    }
   } catch (error) {
     await restored.stop()
     throw error

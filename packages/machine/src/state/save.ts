@@ -10,6 +10,7 @@ import type { QemuMachine } from '../machine.ts'
 import { hardwareOf } from '../options.ts'
 import type { Qmp, SavedState } from '../types.ts'
 import { ignoreSharedMemory, migrationEnd } from './migration.ts'
+import { attachSdCard, detachSdCard } from './sd-card.ts'
 import { type StateFile, stateFile } from './state-file.ts'
 
 export async function saveState(machine: QemuMachine, qmp: Qmp, target: string): Promise<SavedState> {
@@ -20,6 +21,8 @@ export async function saveState(machine: QemuMachine, qmp: Qmp, target: string):
   const part = `${dir}.part`
   await rm(part, { recursive: true, force: true })
   await mkdir(part, { recursive: true })
+  const card = machine.disks.sdCard !== undefined && hardwareOf(options).agentLanes > 0
+  if (card) await detachSdCard(machine)
   await qmp.execute('stop')
   try {
     await ignoreSharedMemory(qmp)
@@ -48,6 +51,7 @@ export async function saveState(machine: QemuMachine, qmp: Qmp, target: string):
     await writeFile(join(part, stateFile), `${JSON.stringify(state, undefined, 2)}\n`)
   } finally {
     await qmp.execute('cont')
+    if (card) await attachSdCard(machine)
   }
   await rm(dir, { recursive: true, force: true })
   await rename(part, dir)
