@@ -59,8 +59,8 @@ export function addVerifyReproducible(program: Command, context: CommandContext)
     .addHelpText(
       'after',
       `
-The two builds share nothing but the downloads, the development keys and the time in the signature. They differ in folder, user, clock, umask, locale, time zone
-and number of processors.
+The two builds share nothing but the downloads, the development keys and the time in the signature. They differ
+in folder, user, clock, umask, locale, time zone and number of processors.
 
 Examples:
   ./atomixos verify-reproducible

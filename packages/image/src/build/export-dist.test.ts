@@ -7,7 +7,7 @@ import { exportDist, exportOne } from './export-dist.ts'
 let dir: string
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'atomixos-dist-'))
-  for (const name of ['old', 'new', 'manifest.json', 'SHA256SUMS']) await writeFile(join(dir, name), name)
+  for (const name of ['old', 'newer', 'manifest.json', 'SHA256SUMS']) await writeFile(join(dir, name), name)
 })
 afterAll(() => rm(dir, { recursive: true, force: true }))
 
@@ -17,6 +17,6 @@ test('one artifact made anew leaves the others, and no manifest that tells of th
   await exportDist([file('a', 'old'), file('b', 'old'), file('manifest.json'), file('SHA256SUMS')], distDir)
   expect(await exportOne(file('a', 'old'), distDir)).toEqual({ changed: false })
   expect(await readdir(distDir)).toContain('manifest.json')
-  expect(await exportOne(file('a', 'new'), distDir)).toEqual({ changed: true })
+  expect(await exportOne(file('a', 'newer'), distDir)).toEqual({ changed: true })
   expect((await readdir(distDir)).sort()).toEqual(['a', 'b'])
 })
