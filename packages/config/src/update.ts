@@ -5,6 +5,17 @@ export function bundleCompatible(board: string): string {
   return `atomixos-${board}`
 }
 
+/**
+ * In each bundle beside the images, and vouched for by its hash tree like them: what RAUC's manifest says of the bundle
+ * too, for the program that has the last word on the device. RAUC does not hand its manifest on.
+ */
+export const releaseFileName = 'release.json'
+
+export interface ReleaseFile {
+  readonly compatible: string
+  readonly version: string
+}
+
 /** Authorities that bundles are signed under, and their revocation lists. */
 export const keyringPath = '/etc/rauc/keyring.pem'
 
@@ -38,6 +49,9 @@ export const updateApi = {
   deviceIdHeader: 'X-Device-ID',
   versionHeader: 'X-Current-Version',
 } as const
+
+/** Why the pre-install handler refused; RAUC tells only that it did. */
+export const bundleRefusedPath = '/run/atomixos/bundle-refused'
 
 /** Holds the version that somebody asked for by hand, although it is older or was given up; for one installation. */
 export const bundleAllowedMarkerPath = '/run/atomixos/bundle-allowed'

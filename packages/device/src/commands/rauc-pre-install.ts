@@ -1,16 +1,18 @@
-import { bundleAllowedMarkerPath, type SlotName } from '@atomixos/config'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { bundleAllowedMarkerPath, bundleRefusedPath, releaseFileName, type SlotName } from '@atomixos/config'
 import { readOptional } from '../durable-file.ts'
 import { recordEvents } from '../events/record-events.ts'
 import { checkHealth } from '../health/observe-health.ts'
 import { changeBootState, readBootState } from '../slots/boot-environment.ts'
 import { otherSlot } from '../slots/boot-state.ts'
-import { prepareInstall } from '../slots/prepare-install.ts'
+import { parseCandidate, prepareInstall } from '../slots/prepare-install.ts'
 import { readRecords, writeRecords } from '../slots/slot-store.ts'
 import { readSystemFacts } from '../system-facts.ts'
 
 /**
  * RAUC's pre-install handler: it has verified the bundle and written nothing yet. Any other exit code than 0 stops the
- * installation; RAUC passes on what was said on standard error.
+ * installation, and the reason lies where the installer looks for it.
  */
 export async function raucPreInstall(environment: NodeJS.ProcessEnv): Promise<number> {
   const [{ slot, version, compatible }, boot, records, health, allowed] = await Promise.all([
@@ -21,10 +23,10 @@ export async function raucPreInstall(environment: NodeJS.ProcessEnv): Promise<nu
     readOptional(bundleAllowedMarkerPath),
   ])
   if (slot === undefined) return refuse('the running slot is not known')
-  const candidate = {
-    compatible: environment.RAUC_MF_COMPATIBLE ?? '',
-    version: environment.RAUC_MF_VERSION ?? '',
-  }
+  const candidate = parseCandidate(
+    await readOptional(join(environment.RAUC_BUNDLE_MOUNT_POINT ?? '/nowhere', releaseFileName)),
+  )
+  if (candidate === undefined) return refuse(`the bundle holds no proper ${releaseFileName}`)
   const failing = health
     .filter(({ ok, weight }) => !ok && weight === 'required')
     .map(({ check, message }) => ({ check, message }))
@@ -57,9 +59,9 @@ function started(slot: SlotName, version: string, failing: readonly { check: str
   } as const
 }
 
-function refuse(reason: string): number {
-  process.stderr.write(`refused: ${reason}\n`)
-  // RAUC's own log has it as well as its error message.
+async function refuse(reason: string): Promise<number> {
+  await writeFile(bundleRefusedPath, `${reason}\n`)
+  // For RAUC's own log.
   process.stdout.write(`<< error ${reason}\n`)
   return 1
 }

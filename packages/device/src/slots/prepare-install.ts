@@ -1,13 +1,20 @@
-import type { SlotName } from '@atomixos/config'
+import type { ReleaseFile, SlotName } from '@atomixos/config'
 import gt from 'semver/functions/gt.js'
 import valid from 'semver/functions/valid.js'
 import { type BootChange, type BootState, otherSlot } from './boot-state.ts'
 import { type HealthBefore, type SlotRecords, withSlot } from './records.ts'
 
-/** What is about to be installed, as its signed manifest says. */
-export interface Candidate {
-  readonly compatible: string
-  readonly version: string
+/** What is about to be installed, as the bundle says; its signature vouches for that. */
+export type Candidate = ReleaseFile
+
+/** undefined: not as our builder writes it. */
+export function parseCandidate(text: string | undefined): Candidate | undefined {
+  try {
+    const { compatible, version } = JSON.parse(text ?? '') as Partial<Record<string, unknown>>
+    return typeof compatible === 'string' && typeof version === 'string' ? { compatible, version } : undefined
+  } catch {
+    return undefined
+  }
 }
 
 export interface InstallSituation {

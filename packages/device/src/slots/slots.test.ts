@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { applyChange, parseBootState, renderBootChange } from './boot-state.ts'
 import { confirm } from './confirm.ts'
-import { prepareInstall } from './prepare-install.ts'
+import { parseCandidate, prepareInstall } from './prepare-install.ts'
 import { noRecords, parseRecords, renderRecords } from './records.ts'
 import { bootState, now, record, records, renderBootState } from './test-slots.ts'
 
@@ -76,6 +76,16 @@ describe('confirming', () => {
     const { change } = confirm({ slot: 'A', version: '1.0.0', boot, records: noRecords, now })
     expect(renderBootState(applyChange(boot, change))).toBe('A confirmed 9, B - 0; A')
   })
+})
+
+test('a bundle without a proper release file is nothing that could be installed', () => {
+  expect(parseCandidate('{"compatible":"c","version":"1.0.0","more":1}')).toEqual({
+    compatible: 'c',
+    version: '1.0.0',
+  })
+  for (const text of [undefined, '', 'null', '[]', '{"compatible":"c"}', '{"compatible":1,"version":"1"}']) {
+    expect(parseCandidate(text)).toBeUndefined()
+  }
 })
 
 describe('before an installation', () => {

@@ -1,5 +1,6 @@
 import { rm, writeFile } from 'node:fs/promises'
-import { bundleAllowedMarkerPath, type SlotName } from '@atomixos/config'
+import { bundleAllowedMarkerPath, bundleRefusedPath, type SlotName } from '@atomixos/config'
+import { readOptional } from '../durable-file.ts'
 import { recordEvents } from '../events/record-events.ts'
 import { runProgram } from '../run-program.ts'
 import { changeBootState, readBootState } from '../slots/boot-environment.ts'
@@ -47,6 +48,7 @@ export async function installBundle(
   const { slot } = await readSystemFacts()
   if (slot === undefined) throw new Error('the running slot is not known: not started by our selector')
   const target = otherSlot(slot)
+  await rm(bundleRefusedPath, { force: true })
   if (allowOlder) await writeFile(bundleAllowedMarkerPath, `${version}\n`, { mode: 0o600 })
   try {
     const result = await runProgram(['/usr/bin/rauc', 'install', path], { timeoutMs: installTimeoutMs })
@@ -54,7 +56,7 @@ export async function installBundle(
       recordEvents([{ event: 'installed', slot: target, version }])
       return { installed: true, slot: target }
     }
-    return await concludeFailure(target, version, raucReason(result.stderr))
+    return await concludeFailure(target, version, await failureReason(result.stderr))
   } finally {
     await rm(bundleAllowedMarkerPath, { force: true })
   }
@@ -75,14 +77,35 @@ async function concludeFailure(target: SlotName, version: string, reason: string
   return { installed: false, reason, touched }
 }
 
-/** RAUC's last error without what it says of itself. */
-export function raucReason(stderr: string): string {
-  const lines = stderr.split('\n').map((line) => line.trim())
-  const last = lines.findLast((line) => /LastError:|failed|error/i.test(line)) ?? lines.findLast(Boolean)
-  return (
-    last
-      ?.replace(/^LastError: /, '')
-      .replace(/^Installing [`'"].*?[`'"] failed: ?/, '')
-      .trim() || 'RAUC gave no reason'
+/** Our handler's reason, else what RAUC keeps as its last error, else the end of what it said. */
+async function failureReason(stderr: string): Promise<string> {
+  const refused = (await readOptional(bundleRefusedPath))?.trim()
+  if (refused) return refused
+  const asked = await runProgram(
+    [
+      ...(['/usr/bin/busctl', '--json=short', 'get-property', 'de.pengutronix.rauc', '/'] as const),
+      ...['de.pengutronix.rauc.Installer', 'LastError'],
+    ],
+    { timeoutMs: 10_000 },
   )
+  return parseLastError(asked.stdout) ?? raucReason(stderr)
+}
+
+/** From `busctl --json=short get-property`; undefined: there is none. */
+export function parseLastError(text: string): string | undefined {
+  try {
+    const { data } = JSON.parse(text) as { data?: unknown }
+    return typeof data === 'string' && data !== '' ? data : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** The end of what RAUC's command line said. */
+export function raucReason(stderr: string): string {
+  const lines = stderr
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('rauc-Message:'))
+  return lines.at(-1) ?? 'RAUC gave no reason'
 }

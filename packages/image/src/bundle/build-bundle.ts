@@ -60,7 +60,8 @@ export async function buildBundle(
 }
 
 async function buildPayload(options: BundleOptions, steps: StepRunner): Promise<Payload> {
-  const { sourceDateEpoch } = options
+  const { sourceDateEpoch, version } = options
+  const release = { compatible: bundleCompatible(options.board), version }
   const images = await Promise.all([
     stepImage('boot', 'boot.vfat', options.bootSlotPath),
     stepImage('rootfs', 'rootfs.squashfs', options.rootfsPath),
@@ -71,11 +72,13 @@ async function buildPayload(options: BundleOptions, steps: StepRunner): Promise<
     inputs: {
       images: images.map(({ path: _, ...image }) => image),
       form: payloadIdentity(),
+      release,
       sourceDateEpoch,
     },
     async run({ outDir, workDir, signal, task }) {
       const { verity } = await writePayload(images, join(outDir, 'payload'), {
         sourceDateEpoch,
+        release,
         workDir,
         signal,
         onProgress: (done, total) => task.progress(done, total, 'bytes'),

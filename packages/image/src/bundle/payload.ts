@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
+import { type ReleaseFile, releaseFileName } from '@atomixos/config'
 import { compressionIdentity, type ZstdParameters } from '../squashfs/compression.ts'
 import { writeSquashfs } from '../squashfs/write.ts'
 import type { Tree, TreeNode } from '../tree/tree.ts'
@@ -69,10 +70,12 @@ export async function writePayload(
     readonly workDir: string
     readonly signal?: AbortSignal
     readonly onProgress?: (doneBytes: number, totalBytes: number) => void
+    /** Without it a device does not know what it has, and refuses. */
+    readonly release?: ReleaseFile
   },
 ): Promise<Payload> {
   const { sourceDateEpoch, workDir, signal, onProgress } = options
-  await writeSquashfs(imagesTree(images), outPath, {
+  await writeSquashfs(payloadTree(images, options.release), outPath, {
     compression,
     blockBytes,
     sourceDateEpoch,
@@ -100,7 +103,7 @@ export function buildIdentity(images: readonly BundleImage[]): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 32)
 }
 
-function imagesTree(images: readonly PayloadImage[]): Tree {
+function payloadTree(images: readonly PayloadImage[], release: ReleaseFile | undefined): Tree {
   const owner = { uid: 0, gid: 0, origin: 'bundle' }
   const nodes: [string, TreeNode][] = images.map(({ filename, path, sizeBytes, sha256 }) => [
     `/${filename}`,
@@ -111,5 +114,14 @@ function imagesTree(images: readonly PayloadImage[]): Tree {
       content: { kind: 'range', path, offsetBytes: 0, sizeBytes, sha256 },
     },
   ])
+  if (release !== undefined) {
+    const bytes = Buffer.from(
+      `${JSON.stringify({ compatible: release.compatible, version: release.version })}\n`,
+    )
+    nodes.push([
+      `/${releaseFileName}`,
+      { type: 'file', mode: 0o644, ...owner, content: { kind: 'bytes', bytes } },
+    ])
+  }
   return new Map([['/', { type: 'directory', mode: 0o755, ...owner }], ...nodes])
 }
