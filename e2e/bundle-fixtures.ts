@@ -48,7 +48,10 @@ const bundles = {
       rootfs: withModules(board.rootfs, (modules) =>
         modules.map((module) =>
           module.name === 'containers'
-            ? { ...module, leaveOut: { ...module.leaveOut, '/usr/bin/crun': 'so that no container starts' } }
+            ? {
+                ...module,
+                leaveOut: { ...module.leaveOut, '/usr/bin/crun{,-wasm}': 'so that no container starts' },
+              }
             : module,
         ),
       ),

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createMachine, findState, type Machine, restore, type SavedState } from '@atomixos/machine'
 import { provision, waitUntilConfirmed, waitUntilUp } from './gateway.ts'
@@ -31,7 +31,19 @@ export async function sharedState(
   const dir = join(setup.workDir, 'states', `${name}-${identity}`)
   await mkdir(join(setup.workDir, 'states'), { recursive: true })
   await using _ = await exclusively(`${dir}.lock`)
-  return (await findState(dir)) ?? make(dir)
+  const found = await findState(dir)
+  if (found) return found
+  await removeOthers(name, dir)
+  return make(dir)
+}
+
+/** States of other images: gigabytes that no story asks for any more. */
+async function removeOthers(name: string, dir: string): Promise<void> {
+  for (const entry of await readdir(dirname(dir))) {
+    const other = join(dirname(dir), entry)
+    if (entry.startsWith(`${name}-`) && !other.startsWith(dir))
+      await rm(other, { recursive: true, force: true })
+  }
 }
 
 async function makeState(stateDir: string): Promise<SavedState> {

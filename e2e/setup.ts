@@ -22,6 +22,7 @@ export interface E2eSetup {
 
 export interface Manifest {
   readonly version: string
+  readonly sourceDateEpoch: number
   readonly series: string
   readonly board: string
   readonly artifacts: readonly {
