@@ -19,6 +19,8 @@ interface Point {
   readonly phase: Phase
   /** Where in the phase, 0 to 1. */
   readonly at: number
+  /** The first of each phase goes on until the new release is confirmed, which takes minutes. */
+  readonly toTheEnd: boolean
   readonly name: string
 }
 
@@ -28,7 +30,7 @@ function points(): Point[] {
   return (Object.entries(counts) as [Phase, number][]).flatMap(([phase, count]) =>
     Array.from({ length: count }, (_, index) => {
       const at = (index + next()) / count
-      return { phase, at, name: `${phase} at ${Math.round(at * 100)} %` }
+      return { phase, at, toTheEnd: index === 0, name: `${phase} at ${Math.round(at * 100)} %` }
     }),
   )
 }
@@ -97,17 +99,17 @@ describe.concurrent(`rauc-power-loss (seed ${seed})`, () => {
       expect(A.state).toBe('confirmed')
       // Half a system is never one that U-Boot would start.
       if (B.state === 'failed') expect([status.bootOrder, B.triesLeft]).toEqual(['A', 0])
-      // A cut is nobody's fault: the version may come again.
+      // A cut is nobody's fault: the version may come again, and it does.
       expect(status.failedVersions).toEqual([])
-      if (B.state !== 'pending') {
-        await gateway.succeed(install, { timeoutMs: installMs })
-        expect(await deviceStatus(gateway)).toMatchObject({
-          bootOrder: 'B A',
-          slots: { B: { state: 'pending' } },
-        })
-      }
+      if (B.state !== 'pending') await gateway.succeed(install, { timeoutMs: installMs })
+      expect(await deviceStatus(gateway)).toMatchObject({
+        bootOrder: 'B A',
+        slots: { B: { state: 'pending' } },
+      })
+      if (!point.toTheEnd) return
       await gateway.reboot({ timeoutMs: bootMs })
-    }
+    } else expect(B.state).toMatch(/^(pending|confirmed)$/)
+    if (!point.toTheEnd) return
     await waitUntilConfirmed(gateway, 'B')
     expect(await deviceStatus(gateway)).toMatchObject({ slot: 'B', version: '0.2.0', failedVersions: [] })
   })
