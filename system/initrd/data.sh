@@ -71,12 +71,6 @@ if [ "$available" = yes ] && [ -s "/sysroot$LAST_SEEN_TIME" ]; then
   esac
 fi
 
-# The option that U-Boot passed on holds for restarts as well, which systemd gives ten minutes then.
-if [ -n "$(argument systemd.watchdog_sec)" ]; then
-  mkdir -p /run/systemd/system.conf.d
-  printf '[Manager]\nRebootWatchdogSec=10min\n' >/run/systemd/system.conf.d/50-watchdog.conf
-fi
-
 # Present before systemd starts for the second time, so that it never takes this for a first boot of its own kind,
 # which would enable units by preset.
 echo "$id" >/sysroot/etc/machine-id

@@ -22,7 +22,26 @@ export const systemd: Module = {
   users: {
     messagebus: { uid: 102, description: 'system message bus' },
   },
-  enable: ['dbus-broker.service'],
+  enable: ['dbus-broker.service', 'reboot-watchdog.service'],
+  units: {
+    // The kernel argument sets the time for restarts as well: thirty seconds, in which containers cannot stop.
+    'reboot-watchdog.service': {
+      Unit: {
+        Description: 'Time that the Watchdog Gives a Restart',
+        ConditionKernelCommandLine: 'systemd.watchdog_sec',
+        After: 'dbus.socket',
+      },
+      Service: {
+        Type: 'oneshot',
+        RemainAfterExit: true,
+        ExecStart: [
+          '/usr/bin/busctl set-property org.freedesktop.systemd1 /org/freedesktop/systemd1',
+          'org.freedesktop.systemd1.Manager RebootWatchdogUSec t 600000000',
+        ].join(' '),
+      },
+      Install: { WantedBy: 'multi-user.target' },
+    },
+  },
   symlinks: {
     '/etc/systemd/system/default.target': '/usr/lib/systemd/system/multi-user.target',
     '/etc/systemd/user/dbus.service': '/usr/lib/systemd/user/dbus-broker.service',
