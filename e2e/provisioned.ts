@@ -34,7 +34,8 @@ export async function sharedState(
   const found = await findState(dir)
   if (found) return found
   await removeOthers(name, dir)
-  return make(dir)
+  // Awaited here: the lock ends with this scope.
+  return await make(dir)
 }
 
 /** States of other images: gigabytes that no story asks for any more. */

@@ -159,7 +159,7 @@ async function fixtureSigner(
     fromSeconds: Date.UTC(2020, 0, 2) / 1000,
     untilSeconds: (kind === 'expired' ? Date.UTC(2021, 0, 1) : Date.UTC(2049, 0, 1)) / 1000,
   }
-  const subject = { organization: 'AtomixOS', name: `story signer, ${kind}` }
+  const subject = { organization: 'AtomixOS', name: `story signer ${kind}` }
   const authority =
     kind === 'other-authority'
       ? await createAuthority(tools, {
