@@ -289,6 +289,14 @@ describe.concurrent('firmware', () => {
     expect(stored?.has('_RUT_OH_')).toBe(false)
   })
 
+  test('WATCHDOG=1 reaches every kernel, until it is taken back', async () => {
+    const { console, stored } = await boot('watchdog', { copies: [environmentCopy({ WATCHDOG: '1' }, 1)] })
+    expect(console).toContain(
+      `runs with rauc.slot=A systemd.watchdog_sec=30 watchdog.open_timeout=120 root=${rootIds.A}`,
+    )
+    expect(stored?.get('WATCHDOG')).toBe('1')
+  })
+
   test('START_UMS=1 is obeyed once, then the machine boots', async () => {
     const { console, stored } = await boot('ums', { copies: [environmentCopy({ START_UMS: '1' }, 1)] })
     expect(console).toMatch(/offered over USB[\s\S]*no USB device port[\s\S]*slot A runs/)
