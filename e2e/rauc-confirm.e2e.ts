@@ -58,13 +58,17 @@ describe.concurrent('rauc-confirm', () => {
       'systemctl stop systemd-networkd.socket systemd-networkd',
       /^network: systemd-networkd\.service is inactive/,
     ],
-    ['lan-address', 'ip address flush dev eth1', /^lan-address: eth1 has no address, not 172\.20\.30\.1\/24/],
+    [
+      'lan-address',
+      'ip address flush dev eth1',
+      /^lan-address: eth1 has no address or is not there, not 172\.20\.30\.1\/24/,
+    ],
     [
       'firewall',
       "nft 'chain inet atomixos input { policy accept; }'",
       /^firewall: chain input has policy accept, not drop/,
     ],
-    ['container', 'systemctl stop app', /^container:app: app\.service is (inactive|failed)/],
+    ['container', 'systemctl stop app', /^container:app: app\.service is (deactivating|inactive|failed)/],
   ]
   test.each(cases)('%s: not confirmed, and named', async (name, command, expected) => {
     const { reason, state } = await breakWhilePending(name, (gateway) => gateway.succeed(command))

@@ -76,12 +76,12 @@ describe('what must not be flashed', () => {
   })
   test('it takes one more variable from storage', () => {
     const bytes = qemu.images.get('u-boot.bin')!
-    const at = bytes.indexOf('START_UMS:bw\0')
+    const at = bytes.indexOf('WATCHDOG:bw\0')
     const image = Buffer.from(bytes)
-    image.write(',x:sw\0', at + 'START_UMS:bw'.length, 'latin1')
+    image.write(',x:sw\0', at + 'WATCHDOG:bw'.length, 'latin1')
     const build = { ...qemu, images: new Map([['u-boot.bin', image]]) }
     expect(firmwareProblems(firmwareSources.qemu, build)).toEqual([
-      'firmware qemu: its program does not take just BOOT_ORDER, BOOT_A_LEFT, BOOT_B_LEFT, SLOT_A_STATE, SLOT_B_STATE, _RUT_OH_, START_UMS from storage',
+      'firmware qemu: its program does not take just BOOT_ORDER, BOOT_A_LEFT, BOOT_B_LEFT, SLOT_A_STATE, SLOT_B_STATE, _RUT_OH_, START_UMS, WATCHDOG from storage',
     ])
   })
   test('u-boot.itb is cut off, or would reach into the first partition', () => {

@@ -90,7 +90,8 @@ function lanAddress({ addresses }: HealthFacts): CheckResult {
   const { interface: name, gatewayCidr } = lanDefaults
   const present = addresses[name]
   const ok = present?.includes(gatewayCidr) === true
-  const seen = present === undefined ? 'is not there' : `has ${present.join(', ') || 'no address'}`
+  // The list names interfaces by their addresses: one without any is not in it.
+  const seen = present?.length ? `has ${present.join(', ')}` : 'has no address or is not there'
   return {
     check: 'lan-address',
     ok,

@@ -45,12 +45,12 @@ describe('checks', () => {
     [
       'no LAN adapter',
       { addresses: { eth0: ['192.0.2.7/24'] } },
-      'required lan-address: eth1 is not there, not 172.20.30.1/24',
+      'required lan-address: eth1 has no address or is not there, not 172.20.30.1/24',
     ],
     [
       'LAN without its address',
       { addresses: { ...healthy.addresses, eth1: [] } },
-      'required lan-address: eth1 has no address, not 172.20.30.1/24',
+      'required lan-address: eth1 has no address or is not there, not 172.20.30.1/24',
     ],
     [
       'WAN down is a warning',
