@@ -12,7 +12,7 @@ export interface BundleFixture {
   /** What is different from the product. */
   readonly change?: (board: Board) => Board
   /** Done to the images after they were built, before they are signed. */
-  readonly spoil?: 'other-rootfs' | 'damaged-rootfs'
+  readonly spoil?: 'other-rootfs' | 'damaged-rootfs' | 'tiny'
   /** Who signs; default: the development signer that the image trusts. */
   readonly signer?: 'revoked' | 'expired' | 'other-authority' | 'not-for-code' | 'nobody'
   /** Default: the product's. */
@@ -65,6 +65,8 @@ const bundles = {
   'other-board': { version: '0.2.0', forBoard: 'toaster' },
   plain: { version: '0.2.0', format: 'plain' },
   older: { version: '0.0.9' },
+  /** Properly signed, with images of some kilobytes: to be refused, quickly, hundreds of times. */
+  tiny: { version: '0.2.0', spoil: 'tiny' },
 } as const satisfies Readonly<Record<string, BundleFixture>>
 
 export type BundleName = keyof typeof bundles
@@ -83,7 +85,7 @@ export const bundlesOfStory: Readonly<Record<string, readonly BundleName[]>> = {
   'rauc-watchdog': ['next'],
   'rauc-hostile': [
     ...(['next', 'unsigned', 'other-authority', 'expired', 'revoked', 'not-for-code'] as const),
-    ...(['other-board', 'plain', 'older'] as const),
+    ...(['other-board', 'plain', 'older', 'tiny'] as const),
   ],
 }
 

@@ -85,20 +85,21 @@ describe('rauc-hostile: bundles', () => {
     expect(await untouched(gateway)).toBe(before)
   })
 
-  test('one bit wrong, at 200 seeded places: refused', { timeout: 3_000_000 }, async () => {
-    const { size } = await stat(bundlePath('next'))
+  /** Turns bits over, one at a time, and has RAUC install what comes of it. */
+  async function refuseFlips(bundleOnDevice: string, sizeBytes: number, places: number): Promise<void> {
     const next = seededNumbers(seed)
-    const places = Array.from({ length: 200 }, (_, index) => {
-      // A tenth of them in the signature and its length, which are a thousandth of the file.
-      const offset = index % 10 === 0 ? size - 1 - Math.floor(next() * 4000) : Math.floor(next() * size)
+    const lines = Array.from({ length: places }, (_, index) => {
+      // A tenth of them in the signature and its length, which are a thousandth of a real file.
+      const offset =
+        index % 10 === 0 ? sizeBytes - 1 - Math.floor(next() * 3000) : Math.floor(next() * sizeBytes)
       return `${offset} ${1 << Math.floor(next() * 8)}`
     })
-    await gateway.writeFile('/tmp/places', `${places.join('\n')}\n`)
+    await gateway.writeFile('/tmp/places', `${lines.join('\n')}\n`)
     await gateway.writeFile(
       '/tmp/flip',
       [
-        'cp /data/update/next.raucb /data/flip.raucb',
-        // Turns one bit over; the same again turns it back.
+        `cp ${bundleOnDevice} /data/flip.raucb`,
+        // The same again turns the bit back.
         'turn() {',
         '  old=$(od -An -tu1 -j "$1" -N1 /data/flip.raucb | tr -d " ")',
         '  printf "\\\\$(printf %03o $((old ^ $2)))" | dd of=/data/flip.raucb bs=1 seek="$1" conv=notrunc status=none',
@@ -111,12 +112,23 @@ describe('rauc-hostile: bundles', () => {
         '  turn "$offset" "$bit"',
         '  refused=$((refused + 1))',
         'done </tmp/places',
-        'cmp /data/flip.raucb /data/update/next.raucb && echo "refused $refused"',
+        `cmp /data/flip.raucb ${bundleOnDevice} && echo "refused $refused"`,
       ].join('\n'),
     )
-    expect(await gateway.succeed('sh /tmp/flip', { timeoutMs: 2_900_000 })).toBe('refused 200\n')
+    expect(await gateway.succeed('sh /tmp/flip', { timeoutMs: 1_400_000 })).toBe(`refused ${places}\n`)
     await gateway.succeed('rm /data/flip.raucb')
     expect(await untouched(gateway)).toBe(before)
+  }
+
+  test('one bit wrong, at 200 seeded places of a small bundle: refused', { timeout: 1_500_000 }, async () => {
+    const bundle = await readFile(bundlePath('tiny'))
+    await gateway.writeFile('/data/tiny.raucb', bundle)
+    await refuseFlips('/data/tiny.raucb', bundle.byteLength, 200)
+    await gateway.succeed('rm /data/tiny.raucb')
+  })
+
+  test('one bit wrong, at 20 seeded places of a real one: refused', { timeout: 1_500_000 }, async () => {
+    await refuseFlips(nextBundlePath, (await stat(bundlePath('next'))).size, 20)
   })
 
   test('a program that is not root cannot talk to RAUC', async () => {

@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { copyFile, mkdir, open, rm } from 'node:fs/promises'
+import { copyFile, mkdir, open, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type BundleFixture, type BundleName, bundleFixtures } from '@atomixos/e2e/bundle-fixtures.ts'
 import type { BoardParts } from '@atomixos/image/build/build-board.ts'
@@ -74,6 +74,12 @@ async function fixtureImages(
   { spoil }: BundleFixture,
   from: { readonly parts: BoardParts; readonly product: BoardParts; readonly spoiledPath: string },
 ): Promise<Images> {
+  if (spoil === 'tiny') {
+    // Nothing that compresses, and the same each time.
+    const noise = Array.from({ length: 4096 }, (_, index) => createHash('sha256').update(`${index}`).digest())
+    await writeFile(from.spoiledPath, Buffer.concat(noise))
+    return { bootSlotPath: from.spoiledPath, rootfsPath: from.spoiledPath }
+  }
   const bootSlotPath = (await from.parts.bootSlot()).path
   const rootfsPath = (await from.parts.squashfs()).path
   // The boot script of one release with the root of another: no root hash fits.
