@@ -9,6 +9,7 @@ import {
 } from '@atomixos/config'
 import type { Machine } from '@atomixos/machine'
 import { updateHostName } from './gateway-network.ts'
+import { manifest } from './setup.ts'
 
 /** Of an emulated machine on a busy host. */
 export const bootMs = 400_000
@@ -44,6 +45,15 @@ export async function deviceEvents(gateway: Machine): Promise<LoggedEvent[]> {
 
 export async function runningSlot(gateway: Machine): Promise<string> {
   return /\brauc\.slot=(\S+)/.exec(String(await gateway.readFile('/proc/cmdline')))?.[1] ?? 'none'
+}
+
+/** Hashes of the pair that an update of B must not touch. */
+export async function slotABytes(gateway: Machine): Promise<string> {
+  const rootfs = manifest.artifacts.find(({ name }) => name === 'rootfs.squashfs')!
+  return gateway.succeed(
+    `sha256sum </dev/atomixos/boot-a; head -c ${rootfs.sizeBytes} /dev/atomixos/rootfs-a | sha256sum`,
+    { timeoutMs: 300_000 },
+  )
 }
 
 export async function waitUntilUp(gateway: Machine): Promise<void> {

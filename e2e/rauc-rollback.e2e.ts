@@ -5,7 +5,14 @@ import { serverAuthoritiesPath } from '@atomixos/config'
 import type { Machine } from '@atomixos/machine'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type BundleName, bundleFixtures } from './bundle-fixtures.ts'
-import { addRequiredContainer, deviceEvents, deviceStatus, runningSlot, triesSince } from './gateway.ts'
+import {
+  addRequiredContainer,
+  deviceEvents,
+  deviceStatus,
+  runningSlot,
+  slotABytes,
+  triesSince,
+} from './gateway.ts'
 import { provisionedGateway } from './provisioned.ts'
 import { bundlePath, manifest, storyDir } from './setup.ts'
 import { createUpdateServer, serveBundle } from './update-server.ts'
@@ -18,14 +25,6 @@ describe.concurrent('rauc-rollback', () => {
   beforeAll(async () => {
     dir = await storyDir('rauc-rollback')
   })
-
-  async function slotABytes(gateway: Machine): Promise<string> {
-    const rootfs = manifest.artifacts.find(({ name }) => name === 'rootfs.squashfs')!
-    return gateway.succeed(
-      `sha256sum </dev/atomixos/boot-a; head -c ${rootfs.sizeBytes} /dev/atomixos/rootfs-a | sha256sum`,
-      { timeoutMs: 300_000 },
-    )
-  }
 
   /** Installs the release from a server, waits until A is back, and then lets it ask the server once more. */
   async function rollBack(

@@ -1,4 +1,5 @@
-import { open, readFile, rename, rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
+import { writeDurably } from '../durable-file.ts'
 
 /** Stands beside a part that can be gone on with. */
 export interface DownloadState {
@@ -27,20 +28,12 @@ export async function readDownloadState(
   }
 }
 
-export async function writeDownloadState(path: string, state: DownloadState): Promise<void> {
-  const next = `${path}.next`
-  const file = await open(next, 'w', 0o600)
-  try {
-    await file.writeFile(`${JSON.stringify(state)}\n`)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await rename(next, path)
+export function writeDownloadState(path: string, state: DownloadState): Promise<void> {
+  return writeDurably(path, `${JSON.stringify(state)}\n`)
 }
 
 export async function removeDownloadState(path: string): Promise<void> {
-  for (const name of [path, `${path}.next`]) await rm(name, { force: true })
+  for (const name of [path, `${path}.new`]) await rm(name, { force: true })
 }
 
 function isCount(value: unknown): value is number {

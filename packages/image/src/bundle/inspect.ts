@@ -30,9 +30,9 @@ export async function inspectBundle(tools: ToolTree, bundle: BundleParts): Promi
     await writeFile(join(dir, 'signature'), bundle.signature)
     const cms = (purpose: string, words: readonly string[]) =>
       runOpenssl(tools, {
-        arguments: ['cms', '-inform', 'DER', '-in', '/work/signature', ...words],
+        arguments: ['cms', '-inform', 'DER', '-in', '/scratch/signature', ...words],
         purpose,
-        mounts: [{ hostPath: dir, guestPath: '/work', writable: true }],
+        mounts: [{ hostPath: dir, guestPath: '/scratch', writable: true }],
       })
     const shown = await cms('to read the signature', ['-cmsout', '-print', '-noout']).catch(
       refuse('its signature cannot be read'),
@@ -41,8 +41,8 @@ export async function inspectBundle(tools: ToolTree, bundle: BundleParts): Promi
       throw broken('is in the plain format, which devices do not take: its manifest is not in the signature')
     }
     await cms('to check the signature against the manifest', [
-      ...['-verify', '-binary', '-noverify', '-out', '/work/manifest'],
-      ...['-signer', '/work/signer.pem', '-certsout', '/work/certificates.pem'],
+      ...['-verify', '-binary', '-noverify', '-out', '/scratch/manifest'],
+      ...['-signer', '/scratch/signer.pem', '-certsout', '/scratch/certificates.pem'],
     ]).catch(refuse('its signature does not fit its manifest'))
     const parsed = parseBundleManifest(await readFile(join(dir, 'manifest'), 'utf8'))
     if ('problem' in parsed) throw broken(parsed.problem)

@@ -37,11 +37,11 @@ export async function writePlainBundle(
     await tools.run({
       argv: [
         ...(['/usr/bin/rauc', '--cert=/certificate.pem', '--key=/key.pem', 'bundle'] as const),
-        ...['/work/content', '/work/bundle'],
+        ...['/scratch/content', '/scratch/bundle'],
       ],
       purpose: 'to make a bundle in the plain format',
       mounts: [
-        { hostPath: dir, guestPath: '/work', writable: true },
+        { hostPath: dir, guestPath: '/scratch', writable: true },
         { hostPath: signer.certificatePath, guestPath: '/certificate.pem', writable: false },
         { hostPath: signer.keyPath, guestPath: '/key.pem', writable: false },
       ],

@@ -33,14 +33,14 @@ export async function signManifest(
     await tools.run({
       argv: [
         ...(['/usr/bin/openssl', 'cms', '-sign', '-binary', '-nodetach', '-nosmimecap'] as const),
-        ...['-md', 'sha256', '-in', '/work/manifest', '-outform', 'DER', '-out', '/work/signature'],
+        ...['-md', 'sha256', '-in', '/scratch/manifest', '-outform', 'DER', '-out', '/scratch/signature'],
         ...['-signer', '/signer/certificate.pem', '-inkey', '/signer/key.pem'],
-        ...(chain === '' ? [] : ['-certfile', '/work/chain.pem']),
+        ...(chain === '' ? [] : ['-certfile', '/scratch/chain.pem']),
         ...passphraseArguments(signer.passphrase),
       ],
       purpose: 'to sign the bundle',
       mounts: [
-        { hostPath: dir, guestPath: '/work', writable: true },
+        { hostPath: dir, guestPath: '/scratch', writable: true },
         { hostPath: signer.certificatePath, guestPath: '/signer/certificate.pem', writable: false },
         { hostPath: signer.keyPath, guestPath: '/signer/key.pem', writable: false },
       ],
