@@ -1,6 +1,6 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { copyFile, mkdir, open, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type BundleFixture, type BundleName, bundleFixtures } from '@atomixos/e2e/bundle-fixtures.ts'
 import type { BoardParts } from '@atomixos/image/build/build-board.ts'
@@ -12,10 +12,12 @@ import { readBundle } from '@atomixos/image/bundle/read.ts'
 import { writeBundle } from '@atomixos/image/bundle/sign.ts'
 import type { Board } from '@atomixos/image/definition/words.ts'
 import { createAuthority, issueSigner, type Signer, signerAt } from '@atomixos/image/keys/authority.ts'
+import type { StepRunner } from '@atomixos/image/step/step.ts'
 import type { ToolTree } from '@atomixos/image/tools/tools.ts'
 import type { CommandContext } from './context.ts'
 import { findBoard, openComposeContext, partsOf } from './pipeline.ts'
 import { openDevelopmentKeys } from './signing.ts'
+import { damagedImage, tinyImage } from './spoiled-images.ts'
 
 /**
  * The bundles of the stories, good and bad, made by the code that makes the product's. What they share with it (and
@@ -42,7 +44,7 @@ export async function buildBundleFixtures(
     const images = await fixtureImages(fixture, {
       parts: partsFor(board, fixture.version),
       product: partsFor(product, composing.facts.version!),
-      spoiledPath: join(workDir, `${name}.squashfs`),
+      steps: composing.steps,
     })
     const { path } = await buildBundle(
       {
@@ -72,41 +74,20 @@ interface Images {
 
 async function fixtureImages(
   { spoil }: BundleFixture,
-  from: { readonly parts: BoardParts; readonly product: BoardParts; readonly spoiledPath: string },
+  from: { readonly parts: BoardParts; readonly product: BoardParts; readonly steps: StepRunner },
 ): Promise<Images> {
   if (spoil === 'tiny') {
-    // Nothing that compresses, and the same each time.
-    const noise = Array.from({ length: 4096 }, (_, index) => createHash('sha256').update(`${index}`).digest())
-    await writeFile(from.spoiledPath, Buffer.concat(noise))
-    return { bootSlotPath: from.spoiledPath, rootfsPath: from.spoiledPath }
+    const path = await tinyImage(from.steps)
+    return { bootSlotPath: path, rootfsPath: path }
   }
   const bootSlotPath = (await from.parts.bootSlot()).path
   const rootfsPath = (await from.parts.squashfs()).path
   // The boot script of one release with the root of another: no root hash fits.
   if (spoil === 'other-rootfs') return { bootSlotPath, rootfsPath: (await from.product.squashfs()).path }
   if (spoil === 'damaged-rootfs') {
-    await damage(rootfsPath, from.spoiledPath)
-    return { bootSlotPath, rootfsPath: from.spoiledPath }
+    return { bootSlotPath, rootfsPath: await damagedImage(rootfsPath, from.steps) }
   }
   return { bootSlotPath, rootfsPath }
-}
-
-/** A copy with a wrong byte in each megabyte: whatever the system reads first, it comes upon one. */
-async function damage(path: string, outPath: string): Promise<void> {
-  await rm(outPath, { force: true })
-  await copyFile(path, outPath)
-  const file = await open(outPath, 'r+')
-  try {
-    const { size } = await file.stat()
-    const byte = Buffer.alloc(1)
-    for (let position = 64 * 1024; position < size; position += 1024 * 1024) {
-      await file.read(byte, 0, 1, position)
-      byte[0] = byte[0]! ^ 0xff
-      await file.write(byte, 0, 1, position)
-    }
-  } finally {
-    await file.close()
-  }
 }
 
 /** What the product's code never makes: no signature, or RAUC's old format. */

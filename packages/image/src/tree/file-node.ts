@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { readFile, rename, stat, writeFile } from 'node:fs/promises'
 import type { FileNode, Tree, TreeNode } from './tree.ts'
@@ -33,7 +33,8 @@ export async function fileSha256(path: string): Promise<string> {
   for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 }))
     hash.update(chunk as Buffer)
   const digest = hash.digest('hex')
-  const unfinished = `${notePath}.${process.pid}`
+  // Each caller's own: the same file may be asked about twice at a time, in one process as well.
+  const unfinished = `${notePath}.${randomBytes(6).toString('hex')}`
   await writeFile(unfinished, digest)
   await rename(unfinished, notePath)
   return digest
