@@ -72,10 +72,11 @@ interface Setting {
 }
 
 async function measureAll({ rootDir, cacheDir, workDir, level, withPeer }: Setting): Promise<Row[]> {
-  const freshCache = async (name: string) => {
+  const freshCache = async (name: string, packagesOf?: string) => {
     const dir = join(workDir, name)
     await mkdir(dir)
     await symlink(join(cacheDir, 'downloads'), join(dir, 'downloads'))
+    if (packagesOf !== undefined) await symlink(join(packagesOf, 'packages'), join(dir, 'packages'))
     return dir
   }
   say('fetching what is not in the cache')
@@ -105,7 +106,9 @@ async function measureAll({ rootDir, cacheDir, workDir, level, withPeer }: Setti
     const measured = await peer.run()
     rows.push({ what: labels.peer, ...measured, sizeBytes: (await stat(peer.imagePath)).size })
   }
-  await ours(labels.packages, 'packages', await freshCache('packages-cache'), '', 'packages.json')
+  const packages = await freshCache('packages-cache')
+  await ours(labels.packages, 'packages', packages, '', 'packages.json')
+  await ours(labels.unpacked, 'packages', await freshCache('unpacked-cache', packages), '', 'unpacked.json')
   const product = await freshCache('product-cache')
   await ours(labels.product, 'product', product, 'one notice', 'product.json')
   await ours(labels.changed, 'product', product, 'another notice', 'changed.json')
@@ -115,8 +118,9 @@ async function measureAll({ rootDir, cacheDir, workDir, level, withPeer }: Setti
 
 const labels = {
   peer: 'mmdebstrap + mksquashfs, all files of the packages',
-  packages: 'ours, all files of the packages, cold',
-  product: "ours, the product's root file system, cold",
+  packages: 'ours, all files of the packages, from .deb files',
+  unpacked: 'ours, all files of the packages, from the package store',
+  product: "ours, the product's root file system, from .deb files",
   changed: 'ours, one line changed',
   unchanged: 'ours, nothing changed',
 }

@@ -117,8 +117,6 @@ export const update: Module = {
         'data-directory=/data/rauc',
         'mountprefix=/run/rauc/mnt',
         'bundle-formats=verity',
-        '# All of a bundle is read and compared with its hash tree before a slot is touched.',
-        'perform-pre-check=true',
         'activate-installed=true',
         `min-bundle-version=${bundleVersionFloor}`,
         '',

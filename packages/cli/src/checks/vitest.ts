@@ -39,7 +39,8 @@ export async function runVitest(options: {
         join(options.rootDir, 'node_modules/vitest/vitest.mjs'),
         'run',
         `--project=${options.project}`,
-        '--reporter=tree',
+        // A story takes minutes: each of its tests is told when it ends. Unit tests are told by file.
+        `--reporter=${options.project === 'e2e' ? 'verbose' : 'tree'}`,
         '--reporter=json',
         `--outputFile.json=${reportPath}`,
         ...(options.filters ?? []),

@@ -8,10 +8,11 @@ import { changeBootState, readBootState } from '../slots/boot-environment.ts'
 import { otherSlot } from '../slots/boot-state.ts'
 import { parseCandidate, prepareInstall } from '../slots/prepare-install.ts'
 import { readRecords, writeRecords } from '../slots/slot-store.ts'
+import { payloadDamage } from '../slots/verify-payload.ts'
 import { readSystemFacts } from '../system-facts.ts'
 
 /**
- * RAUC's pre-install handler: it has verified the bundle and written nothing yet. Any other exit code than 0 stops the
+ * RAUC's pre-install handler: RAUC has verified the signature and written nothing yet. Any other exit code than 0 stops the
  * installation, and the reason lies where the installer looks for it.
  */
 export async function raucPreInstall(environment: NodeJS.ProcessEnv): Promise<number> {
@@ -23,9 +24,8 @@ export async function raucPreInstall(environment: NodeJS.ProcessEnv): Promise<nu
     readOptional(bundleAllowedMarkerPath),
   ])
   if (slot === undefined) return refuse('the running slot is not known')
-  const candidate = parseCandidate(
-    await readOptional(join(environment.RAUC_BUNDLE_MOUNT_POINT ?? '/nowhere', releaseFileName)),
-  )
+  const mountPoint = environment.RAUC_BUNDLE_MOUNT_POINT ?? '/nowhere'
+  const candidate = parseCandidate(await readOptional(join(mountPoint, releaseFileName)))
   if (candidate === undefined) return refuse(`the bundle holds no proper ${releaseFileName}`)
   const failing = health
     .filter(({ ok, weight }) => !ok && weight === 'required')
@@ -42,6 +42,9 @@ export async function raucPreInstall(environment: NodeJS.ProcessEnv): Promise<nu
     now: new Date().toISOString(),
   })
   if (!decision.install) return refuse(decision.reason)
+  // Last, since it reads a hundred megabytes.
+  const damage = await payloadDamage(mountPoint)
+  if (damage !== undefined) return refuse(damage)
   // The record first: of an interrupted installation the version is known then.
   await writeRecords(records, decision.records)
   await changeBootState(boot, decision.change)

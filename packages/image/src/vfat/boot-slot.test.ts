@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openTestInputs, type TestInputs } from '../kernel/test-inputs.ts'
 import type { Content } from '../tree/tree.ts'
-import { type BootSlot, buildBootSlot } from './boot-slot.ts'
+import { type BootSlot, buildBootSlot, fileSystemBytes } from './boot-slot.ts'
 
+const MiB = 1024 * 1024
 const bytes = (body: Uint8Array): Content => ({ kind: 'bytes', bytes: body })
 const files = new Map<string, Content>([
   ['initrd', bytes(new Uint8Array(3_000_001).fill(7))],
@@ -13,6 +14,19 @@ const files = new Map<string, Content>([
   ['boot.scr', bytes(Buffer.from('script'))],
 ])
 const sourceDateEpoch = 1_700_000_000
+
+describe('fileSystemBytes', () => {
+  test.each([
+    [0, 128, 32],
+    [16, 128, 32],
+    [17, 128, 36],
+    [48, 128, 64],
+    [110, 128, 128],
+    [127, 128, 128],
+  ])('%i MiB of files in a partition of %i MiB: %i MiB', (content, partition, expected) => {
+    expect(fileSystemBytes(content * MiB, partition * MiB)).toBe(expected * MiB)
+  })
+})
 
 describe('buildBootSlot', () => {
   let given: TestInputs
@@ -35,9 +49,9 @@ describe('buildBootSlot', () => {
       timeoutMs: 30_000,
     })
 
-  test('fills the partition, and takes no more space on the builder than its files', async () => {
+  test('is as small as FAT16 allows for little files, and takes no more space on the builder than these', async () => {
     const { size, blocks } = await stat(slot.path)
-    expect(size).toBe(128 * 1024 * 1024)
+    expect(size).toBe(32 * MiB)
     expect(blocks * 512).toBeLessThan(5_000_000)
   })
 
@@ -60,7 +74,15 @@ describe('buildBootSlot', () => {
   test('all times are the time of the build', async () => {
     // Two images made within two seconds would agree on the current time as well.
     const image = await readFile(slot.path)
-    const rootDirectory = image.subarray(135_168, 135_168 + 6 * 32)
+    // After the reserved sectors and the allocation tables, by the fields of the boot sector.
+    const [sectorBytes, reserved, tables, tableSectors] = [
+      image.readUInt16LE(11),
+      image.readUInt16LE(14),
+      image.readUInt8(16),
+      image.readUInt16LE(22),
+    ]
+    const rootAt = (reserved + tables * tableSectors) * sectorBytes
+    const rootDirectory = image.subarray(rootAt, rootAt + 6 * 32)
     const dates = []
     for (let at = 0; at < rootDirectory.length && rootDirectory[at] !== 0; at += 32) {
       // A long name has no times of its own.

@@ -10,15 +10,23 @@ import { ContentReader, contentSha256 } from '../tree/read-content.ts'
 import { type Content, comparePaths, contentSize } from '../tree/tree.ts'
 
 export interface BootSlot {
-  /** Image of the whole partition; sparse. */
+  /** Image of the file system, which is smaller than its partition; sparse. */
   readonly path: string
   /** Of the step that made it. */
   readonly id: string
 }
 
+const MiB = 1024 * 1024
+/** For what an operator puts beside ours on a card before its first start. */
+const spareBytes = 16 * MiB
+/** With clusters of 4 KiB it is FAT16 from 16 MiB on, by the number of clusters. */
+const leastBytes = 32 * MiB
+const stepBytes = 4 * MiB
+
 /**
- * The file system of a boot slot with the given files (`Image`, `dtbs/rk3328-rock64.dtb`...), as large as the
- * partition. FAT16 with clusters of 4 KiB: what every U-Boot reads, and few clusters to follow for a large kernel.
+ * The file system of a boot slot with the given files (`Image`, `dtbs/rk3328-rock64.dtb`...), as large as these
+ * need and a little more: an update writes all of it, and the rest of the partition would be zeros. FAT16 with
+ * clusters of 4 KiB: what every U-Boot reads, and few clusters to follow for a large kernel.
  *
  * Same files, same bytes: files and folders are written in order of path into an empty file system, all times are
  * the build's, and the volume id comes from the contents. (mkfs.vfat's --invariant would give every image one and
@@ -29,9 +37,10 @@ export async function buildBootSlot(
   { steps, tools }: { steps: StepRunner; tools: ToolTree },
 ): Promise<BootSlot> {
   const { sourceDateEpoch } = options
-  const sizeBytes = partitions.find(({ label }) => label === 'boot-a')!.sizeBytes!
+  const partitionBytes = partitions.find(({ label }) => label === 'boot-a')!.sizeBytes!
   const files = [...options.files].sort(([a], [b]) => comparePaths(a, b))
-  refuseTooMuch(files, sizeBytes)
+  refuseTooMuch(files, partitionBytes)
+  const sizeBytes = fileSystemBytes(bytesOf(files), partitionBytes)
   const identity = files.map(([path, content]) => [path, contentSha256(content)])
   const volumeId = createHash('sha256').update(JSON.stringify(identity)).digest('hex').slice(0, 8)
 
@@ -88,10 +97,20 @@ export async function buildBootSlot(
   return { path: join(result.dir, 'boot.vfat'), id: result.id }
 }
 
+/** Size of a file system for that much content in a partition of that size, both in bytes. */
+export function fileSystemBytes(contentBytes: number, partitionBytes: number): number {
+  const wanted = Math.ceil((contentBytes + spareBytes) / stepBytes) * stepBytes
+  return Math.min(Math.max(wanted, leastBytes), partitionBytes)
+}
+
+function bytesOf(files: readonly (readonly [string, Content])[]): number {
+  return files.reduce((sum, [, content]) => sum + contentSize(content), 0)
+}
+
 function refuseTooMuch(files: readonly (readonly [string, Content])[], sizeBytes: number): void {
-  const total = files.reduce((sum, [, content]) => sum + contentSize(content), 0)
+  const total = bytesOf(files)
   // Tables and the ends of clusters take less than 1 MiB.
-  const room = sizeBytes - (1 << 20)
+  const room = sizeBytes - MiB
   if (total <= room) return
   const sizes = files.map(([path, content]) => `  ${path}: ${contentSize(content)} bytes`)
   throw new UserError(`the boot slot holds ${room} bytes, its files have ${total}:\n${sizes.join('\n')}`, {
