@@ -1,9 +1,11 @@
 import { defineConfig } from 'vitest/config'
+import { LongestFirst } from './e2e/order.ts'
 
 export default defineConfig({
   test: {
     // Concurrent stories of one file: as many machines as the smallest host has cores.
     maxConcurrency: 2,
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {

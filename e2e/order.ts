@@ -1,0 +1,28 @@
+import { basename } from 'node:path'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
+
+/**
+ * Stories that take longest, longest first: two are told at a time, and none of these should be the last one alone.
+ * A fresh checkout has no times of its own to go by. What is not here follows in Vitest's order.
+ */
+const longest = [
+  'rauc-power-loss',
+  'rauc-rollback',
+  'rauc-hostile',
+  'rauc-confirm',
+  'boot-chain',
+  'rauc-update',
+  'rauc-slots',
+  'rauc-watchdog',
+]
+
+export class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const place = ({ moduleId }: TestSpecification) => {
+      const found = longest.indexOf(basename(moduleId, '.e2e.ts'))
+      return found === -1 ? longest.length : found
+    }
+    const sorted = await super.sort(files)
+    return sorted.sort((a, b) => place(a) - place(b))
+  }
+}
