@@ -13,6 +13,9 @@ const observed: Observed = {
   },
   failedUnits: [],
   slotRecords: undefined,
+  labels: undefined,
+  channelRecords: undefined,
+  lastLook: undefined,
 }
 
 test('a healthy device on one screen', () => {
