@@ -104,11 +104,10 @@ class Reader {
   halt(value: unknown): Channel['halt'] {
     if (value === undefined) return undefined
     const fields = this.object(value, 'halt')
-    const reason = own(fields, 'reason')
-    if (typeof reason !== 'string' || !isReason(reason)) {
-      this.problems.push(`halt.reason is no line of 1 to ${channelLimits.reasonCharactersMax} characters`)
-    }
-    return { reason: String(reason), sinceMs: this.time(own(fields, 'since'), 'halt.since') }
+    const reason = this.text(own(fields, 'reason'), isReason, () => {
+      return `halt.reason is no line of 1 to ${channelLimits.reasonCharactersMax} characters`
+    })
+    return { reason, sinceMs: this.time(own(fields, 'since'), 'halt.since') }
   }
 
   release(value: unknown, where: string): FeedRelease {
@@ -130,25 +129,27 @@ class Reader {
 
   file(value: unknown, where: string): FeedFile {
     const fields = this.object(value, where)
-    const { path, sha256 } = { path: own(fields, 'path'), sha256: own(fields, 'sha256') }
-    if (typeof path !== 'string' || !isFeedPath(path)) {
-      this.problems.push(`${where}.path is no plain path below the feed`)
-    }
-    if (typeof sha256 !== 'string' || !/^[0-9a-f]{64}$/.test(sha256)) {
-      this.problems.push(`${where}.sha256 is not 64 hexadecimal digits`)
-    }
+    const path = this.text(
+      own(fields, 'path'),
+      isFeedPath,
+      () => `${where}.path is no plain path below the feed`,
+    )
+    const sha256 = this.text(
+      own(fields, 'sha256'),
+      (text) => /^[0-9a-f]{64}$/.test(text),
+      () => `${where}.sha256 is not 64 hexadecimal digits`,
+    )
     const max = channelLimits.bundleBytesMax
     const sizeBytes = this.count(own(fields, 'size'), `${where}.size`, { min: 1, max })
-    return { path: String(path), sizeBytes, sha256: String(sha256) }
+    return { path, sizeBytes, sha256 }
   }
 
   step(value: unknown, where: string): RolloutStep {
     const fields = this.object(value, where)
     const percent = own(fields, 'percent')
-    if (typeof percent !== 'number' || !(percent >= 0 && percent <= 100)) {
-      this.problems.push(`${where}.percent is not a number from 0 to 100`)
-    }
-    return { atMs: this.time(own(fields, 'at'), `${where}.at`), percent: Number(percent) }
+    const proper = typeof percent === 'number' && percent >= 0 && percent <= 100
+    if (!proper) this.problems.push(`${where}.percent is not a number from 0 to 100`)
+    return { atMs: this.time(own(fields, 'at'), `${where}.at`), percent: proper ? percent : 0 }
   }
 
   window(value: unknown, where: string): FeedWindow {
@@ -184,6 +185,12 @@ class Reader {
     if (!Number.isNaN(ms) && ms >= timeMsMin && ms < timeMsMax && isoTime(ms) === value) return ms
     this.problems.push(`${where} is no time such as 2026-12-01T02:00:00Z`)
     return 0
+  }
+
+  text(value: unknown, isProper: (text: string) => boolean, problem: () => string): string {
+    if (typeof value === 'string' && isProper(value)) return value
+    this.problems.push(problem())
+    return ''
   }
 
   version(value: unknown, where: string): string {
