@@ -198,4 +198,5 @@ test('names are plain, and channel files cannot pass for updates', () => {
   expect(channelCompatible('rock64')).toBe('atomixos-channel-rock64')
   expect(boardOfCompatible('atomixos-rock64')).toBe('rock64')
   expect(boardOfCompatible('other')).toBeUndefined()
+  expect(boardOfCompatible(channelCompatible('rock64'))).toBeUndefined()
 })

@@ -31,10 +31,11 @@ export function boardOfChannelCompatible(compatible: string): string | undefined
     : undefined
 }
 
-/** The board of a system's compatible; undefined: not one of ours. */
+/** The board of a system's or an update's compatible; undefined: not one of ours. */
 export function boardOfCompatible(compatible: string): string | undefined {
   const prefix = bundleCompatible('')
-  return compatible.startsWith(prefix) ? compatible.slice(prefix.length) : undefined
+  if (!compatible.startsWith(prefix) || boardOfChannelCompatible(compatible) !== undefined) return undefined
+  return compatible.slice(prefix.length)
 }
 
 /** `[meta.atomixos]` of the signed manifest, and the key in it that holds the document in base64url. */
