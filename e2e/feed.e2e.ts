@@ -105,7 +105,7 @@ describe('feed', () => {
     expect(await gateway.failedUnits()).toEqual([])
   })
 
-  test('at 0 % it is nobody’s turn, but that of a canary', async () => {
+  test('at 0 % it is the turn of canaries only', async () => {
     expect(await poll('channel-8-nobody')).toMatchObject({
       action: 'none',
       reason: expect.stringMatching(/^the roll-out of version 0\.2\.0 is at 0 %, this device's place is \d/),

@@ -1,5 +1,4 @@
 import {
-  compareVersionTexts,
   type FeedWindow,
   isPlainName,
   isVersionText,
@@ -101,7 +100,7 @@ export function requireName(text: string, what: string): string {
 }
 
 export function requireFloor(text: string): string {
-  if (isVersionText(text) && compareVersionTexts(text, '0.0.0') >= 0) return text
+  if (isVersionText(text)) return text
   throw wrong(`"${text}" is no version`, 'write it as 1.4.2')
 }
 

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Channel } from './document.ts'
-import { isoTime } from './document.ts'
+import { type Channel, isoTime } from './document.ts'
 import { boardOfChannelCompatible, channelLimits, channelMeta } from './names.ts'
 import { parseChannel } from './parse-document.ts'
 

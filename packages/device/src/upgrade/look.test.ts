@@ -217,6 +217,15 @@ describe('once a channel was followed', () => {
     expect(await lookAt(server)).toMatchObject({ decision: { action: 'install' } })
   })
 
+  test('it is the same server with a slash at its end', async () => {
+    await using server = await serve()
+    await followed(server)
+    files = { [latest]: answer }
+    expect(await failure(lookAt(server, { serverUrl: `${server.address}/` }))).toMatchObject({
+      code: 'missing',
+    })
+  })
+
   test('another server is a beginning', async () => {
     await using server = await serve()
     await followed(server)
@@ -268,7 +277,7 @@ test('a bundle is here when size and hash are those of the channel', async () =>
   )
 })
 
-test('the clock that counts is the device’s own', async () => {
+test("the clock that counts is the device's own", async () => {
   files = { [stable]: signed(channelOf()) }
   await using server = await serve()
   expect(await failure(lookAt(server, { nowMs: nowMs + 31 * dayMs }))).toMatchObject({ code: 'expired' })

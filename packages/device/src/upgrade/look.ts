@@ -42,7 +42,9 @@ export interface Look {
  * UpdateServerError.
  */
 export async function look(options: LookOptions): Promise<Look> {
-  const { serverUrl, channelRecordsPath, deviceId, labels, nowMs } = options
+  const { channelRecordsPath, deviceId, labels, nowMs } = options
+  // The same server, however its address ends.
+  const serverUrl = options.serverUrl.replace(/\/+$/, '')
   const records = await readChannelRecords(channelRecordsPath)
   const ofServer = records.filter((record) => record.serverUrl === serverUrl)
   const seen = ofServer.find(({ channel }) => channel === options.channel)
