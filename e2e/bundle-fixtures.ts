@@ -73,8 +73,44 @@ export type BundleName = keyof typeof bundles
 
 export const bundleFixtures: Readonly<Record<BundleName, BundleFixture>> = bundles
 
-/** Which story needs which; all of a story's bundles are there when it is told. */
-export const bundlesOfStory: Readonly<Record<string, readonly BundleName[]>> = {
+/** Channel files of a feed (docs/feed.md) that has the bundle `next` at `feedBundlePath`. */
+export interface ChannelFixture {
+  readonly sequence: number
+  readonly percent: number
+  readonly halted?: string
+  /** Labels of devices that take it at once. */
+  readonly canaries?: readonly string[]
+  readonly expired?: true
+  /** Who signs; default: the development signer that the image trusts. */
+  readonly signer?: 'revoked'
+}
+
+/** Below the address of the server. */
+export const feedBundlePath = 'bundles/next.raucb'
+
+const channels = {
+  'channel-6': { sequence: 6, percent: 100 },
+  'channel-7-halted': { sequence: 7, percent: 100, halted: 'devices lose their LAN', canaries: ['lab'] },
+  'channel-8-nobody': { sequence: 8, percent: 0, canaries: ['lab'] },
+  'channel-9': { sequence: 9, percent: 100 },
+  'channel-10-expired': { sequence: 10, percent: 100, expired: true },
+  'channel-11-revoked': { sequence: 11, percent: 100, signer: 'revoked' },
+} as const satisfies Readonly<Record<string, ChannelFixture>>
+
+export type ChannelName = keyof typeof channels
+
+export const channelFixtures: Readonly<Record<ChannelName, ChannelFixture>> = channels
+
+export function isChannelName(name: BundleName | ChannelName): name is ChannelName {
+  return Object.hasOwn(channels, name)
+}
+
+/** Which story needs which; all of a story's files are there when it is told. */
+export const bundlesOfStory: Readonly<Record<string, readonly (BundleName | ChannelName)[]>> = {
+  feed: [
+    ...(['next', 'channel-6', 'channel-7-halted', 'channel-8-nobody', 'channel-9'] as const),
+    ...(['channel-10-expired', 'channel-11-revoked'] as const),
+  ],
   'rauc-update': ['next'],
   'rauc-rollback': [
     ...(['next', 'panic', 'hang', 'no-root'] as const),

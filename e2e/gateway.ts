@@ -25,6 +25,16 @@ export interface DeviceStatus {
   readonly failedVersions: readonly { version: string; reason: string }[]
   readonly failedUnits: readonly string[]
   readonly freshFlash: boolean
+  readonly update: {
+    readonly labels: readonly string[]
+    readonly channels: readonly { serverUrl: string; channel: string; sequence: number }[]
+    readonly lastLook?: {
+      readonly action: string
+      readonly reason?: string
+      readonly version?: string
+      readonly channel?: { readonly name: string; readonly sequence: number; readonly percent: number }
+    }
+  }
 }
 
 export interface LoggedEvent {

@@ -55,7 +55,10 @@ describe.concurrent('rauc-rollback', () => {
 
     const requests = server.requests.length
     await gateway.succeed('systemctl start os-upgrade', { timeoutMs: 180_000 })
-    expect(server.requests.slice(requests).map(({ line }) => line)).toEqual(['GET /api/v1/updates/latest'])
+    expect(server.requests.slice(requests).map(({ line }) => line)).toEqual([
+      'GET /channels/rock64/stable.channel',
+      'GET /api/v1/updates/latest',
+    ])
     expect(await gateway.succeed('journalctl -b -u os-upgrade -o cat')).toMatch(
       /version \S+ failed here before/,
     )

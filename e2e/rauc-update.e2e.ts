@@ -1,6 +1,12 @@
 /** A device finds the next release on its server, installs it, restarts, and confirms it after a minute of good health. */
 import { readFile } from 'node:fs/promises'
-import { bootTries, serverAuthoritiesPath, updateApi } from '@atomixos/config'
+import {
+  bootTries,
+  channelPath,
+  defaultChannelName,
+  serverAuthoritiesPath,
+  updateApi,
+} from '@atomixos/config'
 import type { Machine } from '@atomixos/machine'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
@@ -57,8 +63,12 @@ describe('rauc-update', () => {
   test('what is not newer is not installed', async () => {
     server.answer = serveBundle(manifest.version, Buffer.from('never asked for'))
     await gateway.succeed('systemctl start os-upgrade', { timeoutMs: 120_000 })
-    expect(server.requests.map(({ line }) => line)).toEqual([`GET ${updateApi.latestPath}`])
-    expect(server.requests[0]!.headers).toMatchObject({
+    // It has no channel, so it is asked as servers without one are.
+    expect(server.requests.map(({ line }) => line)).toEqual([
+      `GET /${channelPath(manifest.board, defaultChannelName)}`,
+      `GET ${updateApi.latestPath}`,
+    ])
+    expect(server.requests[1]!.headers).toMatchObject({
       'x-device-id': gatewayMac.replaceAll(':', ''),
       'x-current-version': manifest.version,
     })

@@ -8,6 +8,7 @@ import {
   keyringSection,
   osUpgradeSettingsPath,
   partitionLinkFolder,
+  pollTimer,
   updateFolder,
 } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
@@ -79,7 +80,11 @@ export const update: Module = {
     },
     'os-upgrade.timer': {
       Unit: { Description: 'Look for Updates' },
-      Timer: { OnBootSec: '5min', OnUnitInactiveSec: '1h', RandomizedDelaySec: '10min' },
+      Timer: {
+        OnBootSec: `${pollTimer.afterBootS / 60}min`,
+        OnUnitInactiveSec: `${pollTimer.intervalS / 3600}h`,
+        RandomizedDelaySec: `${pollTimer.randomDelayS / 60}min`,
+      },
       Install: { WantedBy: 'timers.target' },
     },
     'os-upgrade.service': {

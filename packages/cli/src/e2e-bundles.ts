@@ -2,7 +2,16 @@ import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { copyFile, mkdir, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type BundleFixture, type BundleName, bundleFixtures } from '@atomixos/e2e/bundle-fixtures.ts'
+import { defaultChannelName } from '@atomixos/config'
+import {
+  type BundleFixture,
+  type BundleName,
+  bundleFixtures,
+  type ChannelName,
+  channelFixtures,
+  feedBundlePath,
+  isChannelName,
+} from '@atomixos/e2e/bundle-fixtures.ts'
 import type { BoardParts } from '@atomixos/image/build/build-board.ts'
 import { buildBundle } from '@atomixos/image/bundle/build-bundle.ts'
 import { inspectBundle } from '@atomixos/image/bundle/inspect.ts'
@@ -11,6 +20,8 @@ import { writePlainBundle } from '@atomixos/image/bundle/plain.ts'
 import { readBundle } from '@atomixos/image/bundle/read.ts'
 import { writeBundle } from '@atomixos/image/bundle/sign.ts'
 import type { Board } from '@atomixos/image/definition/words.ts'
+import { writeChannelFile } from '@atomixos/image/feed/channel-file.ts'
+import { hashFile } from '@atomixos/image/feed/feed-tree.ts'
 import { createAuthority, issueSigner, type Signer, signerAt } from '@atomixos/image/keys/authority.ts'
 import type { StepRunner } from '@atomixos/image/step/step.ts'
 import type { ToolTree } from '@atomixos/image/tools/tools.ts'
@@ -20,14 +31,15 @@ import { openDevelopmentKeys } from './signing.ts'
 import { damagedImage, tinyImage } from './spoiled-images.ts'
 
 /**
- * The bundles of the stories, good and bad, made by the code that makes the product's. What they share with it (and
- * with what was built before) is not made again. Gives their paths.
+ * The bundles and channel files of the stories, good and bad, made by the code that makes the product's. What they share
+ * with it (and with what was built before) is not made again. Gives their paths.
  */
 export async function buildBundleFixtures(
   context: CommandContext,
-  names: readonly BundleName[],
-): Promise<Partial<Record<BundleName, string>>> {
-  const wanted = [...new Set(names)].sort()
+  names: readonly (BundleName | ChannelName)[],
+): Promise<Partial<Record<BundleName | ChannelName, string>>> {
+  const channels = [...new Set(names)].filter(isChannelName).sort()
+  const wanted = [...new Set(names)].filter((name) => !isChannelName(name)).sort()
   if (wanted.length === 0) return {}
   const product = findBoard('rock64')
   const { signing, ...composing } = await openComposeContext(context, product, {})
@@ -37,7 +49,7 @@ export async function buildBundleFixtures(
   }
   const workDir = join(context.workspace.cacheDir, 'e2e-bundles')
   await mkdir(workDir, { recursive: true })
-  const paths: Partial<Record<BundleName, string>> = {}
+  const paths: Partial<Record<BundleName | ChannelName, string>> = {}
   for (const name of wanted) {
     const fixture = bundleFixtures[name]
     const board = fixture.change?.(product) ?? product
@@ -64,7 +76,39 @@ export async function buildBundleFixtures(
       outPath: join(workDir, `${name}.raucb`),
     })
   }
+  for (const name of channels) {
+    paths[name] = join(workDir, `${name}.channel`)
+    await writeChannelFixture(context, composing.tools, { name, nextPath: paths.next!, outPath: paths[name] })
+  }
   return paths
+}
+
+const dayMs = 86_400_000
+
+async function writeChannelFixture(
+  context: CommandContext,
+  tools: ToolTree,
+  { name, nextPath, outPath }: { name: ChannelName; nextPath: string; outPath: string },
+): Promise<void> {
+  const fixture = channelFixtures[name]
+  const past = Date.UTC(2020, 0, 1)
+  const bundle = { path: feedBundlePath, ...(await hashFile(nextPath)) }
+  await writeChannelFile(tools, {
+    channel: {
+      ...{ board: 'rock64', channel: defaultChannelName, sequence: fixture.sequence },
+      publishedMs: past,
+      // A machine that goes on from a saved state may be days behind.
+      expiresMs: fixture.expired ? past + dayMs : Math.floor(Date.now() / 1000) * 1000 + 2 * dayMs,
+      release: { version: bundleFixtures.next.version, bundle, deltas: [], floor: undefined },
+      stones: [],
+      steps: [{ atMs: past, percent: fixture.percent }],
+      windows: [],
+      canaries: fixture.canaries ?? [],
+      halt: fixture.halted === undefined ? undefined : { reason: fixture.halted, sinceMs: past },
+    },
+    signer: await fixtureSigner(context, tools, fixture.signer),
+    outPath,
+  })
 }
 
 interface Images {

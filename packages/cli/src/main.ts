@@ -7,6 +7,7 @@ import { addBundle } from './commands/bundle.ts'
 import { addCheck } from './commands/check.ts'
 import { addClean } from './commands/clean.ts'
 import { addE2e } from './commands/e2e.ts'
+import { addFeed } from './commands/feed.ts'
 import { addKeys } from './commands/keys.ts'
 import { addLock } from './commands/lock.ts'
 import { addTest } from './commands/test.ts'
@@ -39,6 +40,7 @@ addLock(program, context)
 addVerifyReproducible(program, context)
 program.commandsGroup('Updates:')
 addBundle(program, context)
+addFeed(program, context)
 addKeys(program, context)
 program.commandsGroup('Run and test:')
 addVm(program, context)

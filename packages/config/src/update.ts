@@ -39,6 +39,15 @@ export const bundleDownloadPath = `${updateFolder}/bundle.raucb`
  */
 export const serverAuthoritiesPath = `${updateFolder}/server-ca.pem`
 
+/** One name per line: what a roll-out may call this device by. */
+export const deviceLabelsPath = `${updateFolder}/labels`
+
+/** Which channels were followed, up to which number: an older one is refused, and none at all too. */
+export const channelRecordsPath = `${updateFolder}/channels.json`
+
+/** What came of the last look for an update. Not worth a write to the flash each hour. */
+export const lastLookPath = '/run/atomixos/last-look.json'
+
 /** One JSON object per line: slots, installs, confirmations, rollbacks. */
 export const eventLogPath = '/data/logs/events.jsonl'
 

@@ -17,9 +17,10 @@ const help = `Shows the state of this device, and updates it.
   atomixctl update check          ask the update server, say what would be done
   atomixctl update poll           ask the update server and do it; the timer os-upgrade.timer does this
   atomixctl update install FILE   install a signed bundle (.raucb) by hand, then restart
+  atomixctl update label          what roll-outs may call this device; "add NAME" and "remove NAME" change it
   atomixctl watchdog on|off       the hardware watchdog, from the next start on
 
-  --json                          with status, version, events and update check: for a program
+  --json                          with status, version, events, update check and label: for a program
   --no-restart                    with update install: the new version waits for the next start
   --allow-older                   with update install: take an older version, or one that was given up
 

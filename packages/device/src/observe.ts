@@ -1,6 +1,12 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { freshFlashMarkerPath, slotRecordsPath } from '@atomixos/config'
+import {
+  channelRecordsPath,
+  deviceLabelsPath,
+  freshFlashMarkerPath,
+  lastLookPath,
+  slotRecordsPath,
+} from '@atomixos/config'
 import { readOptional } from './durable-file.ts'
 import { lastLine, runProgram } from './run-program.ts'
 import type { Observed } from './status.ts'
@@ -9,17 +15,30 @@ const timeoutMs = 10_000
 
 /** Looks at the running machine. Nothing is changed; what can't be read is left out, not guessed. */
 export async function observe(): Promise<Observed> {
-  const [osRelease, commandLine, machineId, model, mounts, bootEnvironment, failedUnits, slotRecords] =
-    await Promise.all([
-      readFile('/etc/os-release', 'utf8'),
-      readFile('/proc/cmdline', 'utf8'),
-      readOptional('/etc/machine-id'),
-      readOptional('/proc/device-tree/model'),
-      readFile('/proc/self/mounts', 'utf8'),
-      readBootEnvironment(),
-      readFailedUnits(),
-      readOptional(slotRecordsPath),
-    ])
+  const [
+    osRelease,
+    commandLine,
+    machineId,
+    model,
+    mounts,
+    bootEnvironment,
+    failedUnits,
+    slotRecords,
+    ...update
+  ] = await Promise.all([
+    readFile('/etc/os-release', 'utf8'),
+    readFile('/proc/cmdline', 'utf8'),
+    readOptional('/etc/machine-id'),
+    readOptional('/proc/device-tree/model'),
+    readFile('/proc/self/mounts', 'utf8'),
+    readBootEnvironment(),
+    readFailedUnits(),
+    readOptional(slotRecordsPath),
+    readOptional(deviceLabelsPath),
+    readOptional(channelRecordsPath),
+    readOptional(lastLookPath),
+  ])
+  const [labels, channelRecords, lastLook] = update
   return {
     osRelease,
     commandLine,
@@ -30,6 +49,9 @@ export async function observe(): Promise<Observed> {
     bootEnvironment,
     failedUnits,
     slotRecords,
+    labels,
+    channelRecords,
+    lastLook,
   }
 }
 

@@ -13,6 +13,9 @@ const observed: Observed = {
   },
   failedUnits: [],
   slotRecords: undefined,
+  labels: undefined,
+  channelRecords: undefined,
+  lastLook: undefined,
 }
 
 test('a healthy device on one screen', () => {
@@ -50,4 +53,34 @@ test('what is wrong is said, and nothing is guessed', () => {
 test('a counter that is no digit is unknown, not a number', () => {
   const status = parseStatus({ ...observed, bootEnvironment: { text: 'BOOT_A_LEFT=x1\nBOOT_B_LEFT=\n' } })
   expect([status.slots.A.triesLeft, status.slots.B.triesLeft]).toEqual([undefined, undefined])
+})
+
+test('why the last look for an update led to what it did, and what roll-outs may call the device', () => {
+  const lastLook = {
+    ...{
+      time: '2026-12-01T12:00:00.000Z',
+      version: '1.4.0',
+      action: 'none',
+      reason: 'the channel is halted',
+    },
+    channel: { name: 'stable', sequence: 7, percent: 10 },
+  }
+  const record = {
+    serverUrl: 'https://u.example',
+    channel: 'stable',
+    sequence: 7,
+    time: '2026-12-01T11:00:00Z',
+  }
+  const status = parseStatus({
+    ...observed,
+    labels: 'lab\ndesk\n',
+    channelRecords: JSON.stringify({ format: 1, channels: [{ ...record, identity: 'ab' }] }),
+    lastLook: JSON.stringify(lastLook),
+  })
+  expect(status.update).toEqual({ labels: ['desk', 'lab'], channels: [record], lastLook })
+  expect(renderStatus(status)).toContain(
+    'Update        nothing to install (channel stable, number 7): the channel is halted; looked at 2026-12-01T12:00:00.000Z\n' +
+      'Labels        desk, lab\n',
+  )
+  expect(parseStatus(observed).update).toEqual({ labels: [], channels: [], lastLook: undefined })
 })

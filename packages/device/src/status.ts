@@ -2,6 +2,9 @@ import { type SlotName, type SlotState, slotOfCommandLine } from '@atomixos/conf
 import { parseBootState, slotNames } from './slots/boot-state.ts'
 import { type FailedVersion, parseRecords } from './slots/records.ts'
 import { parseAssignments } from './system-facts.ts'
+import { type ChannelRecord, parseChannelRecords } from './upgrade/channel-records.ts'
+import { parseLabels } from './upgrade/labels.ts'
+import { type LastLook, parseLastLook, renderLastLook } from './upgrade/last-look.ts'
 
 /** Everything `status` was told, as text or facts; nothing here looks at the machine. */
 export interface Observed {
@@ -17,6 +20,10 @@ export interface Observed {
   readonly failedUnits: readonly string[]
   /** Contents of the file with the slots' records, if there is one. */
   readonly slotRecords: string | undefined
+  /** Contents of the files about updates, as far as there are any. */
+  readonly labels: string | undefined
+  readonly channelRecords: string | undefined
+  readonly lastLook: string | undefined
 }
 
 export interface SlotStatus {
@@ -40,6 +47,14 @@ export interface Status {
   readonly slots: Readonly<Record<SlotName, SlotStatus>>
   /** Versions that were installed and given up; not installed again unless somebody asks for it. */
   readonly failedVersions: readonly FailedVersion[]
+  readonly update: {
+    /** What roll-outs may call this device. */
+    readonly labels: readonly string[]
+    /** Signed channels that were followed, up to which number. */
+    readonly channels: readonly Omit<ChannelRecord, 'identity'>[]
+    /** What came of the last look for an update, and why; undefined: none since the start. */
+    readonly lastLook: LastLook | undefined
+  }
   readonly bootEnvironmentError: string | undefined
   readonly data: { readonly mounted: boolean; readonly fileSystem: string | undefined }
   readonly freshFlash: boolean
@@ -74,6 +89,11 @@ export function parseStatus(observed: Observed): Status {
     bootOrder: 'text' in observed.bootEnvironment ? boot.order.join(' ') : undefined,
     slots: { A: slotStatus('A'), B: slotStatus('B') },
     failedVersions: records.failedVersions,
+    update: {
+      labels: parseLabels(observed.labels),
+      channels: parseChannelRecords(observed.channelRecords).map(({ identity: _, ...record }) => record),
+      lastLook: parseLastLook(observed.lastLook),
+    },
     bootEnvironmentError: 'error' in observed.bootEnvironment ? observed.bootEnvironment.error : undefined,
     data: { mounted: data !== undefined, fileSystem: data?.[2] },
     freshFlash: observed.freshFlash,
@@ -81,22 +101,25 @@ export function parseStatus(observed: Observed): Status {
   }
 }
 
+type Row = [name: string, value: string]
+
 export function renderStatus(status: Status): string {
   const boot =
     status.bootEnvironmentError === undefined
       ? `order ${status.bootOrder || '?'}`
       : `unreadable: ${status.bootEnvironmentError}`
-  const rows: [string, string][] = [
+  const rows: Row[] = [
     ['System', `${status.name}, version ${status.version}`],
     ['Board', status.board ?? 'unknown'],
     ['Machine id', status.machineId ?? 'none'],
     ['Running', `slot ${status.slot ?? 'unknown'}${status.freshFlash ? ' (first boot after flashing)' : ''}`],
     ['Boot', boot],
-    ...slotNames.map((slot): [string, string] => [`Slot ${slot}`, renderSlot(status.slots[slot])]),
-    ...status.failedVersions.map(({ version, reason, time }): [string, string] => [
-      'Given up',
-      `version ${version} on ${time}: ${reason}`,
-    ]),
+    ...slotNames.map((slot): Row => [`Slot ${slot}`, renderSlot(status.slots[slot])]),
+    ...status.failedVersions.map(
+      ({ version, reason, time }): Row => ['Given up', `version ${version} on ${time}: ${reason}`],
+    ),
+    ...(status.update.lastLook ? [['Update', renderLastLook(status.update.lastLook)] satisfies Row] : []),
+    ...(status.update.labels.length > 0 ? [['Labels', status.update.labels.join(', ')] satisfies Row] : []),
     ['Data', status.data.mounted ? `/data is mounted (${status.data.fileSystem})` : '/data is NOT mounted'],
     ['Failed units', status.failedUnits.length === 0 ? 'none' : status.failedUnits.join(', ')],
   ]

@@ -3,6 +3,7 @@ import { type PartName, partNames } from '@atomixos/image/build/export-board.ts'
 import { Argument, type Command, InvalidArgumentError } from 'commander'
 import type { CommandContext } from '../context.ts'
 import { build, buildPart } from '../pipeline.ts'
+import { addReleaseOptions } from '../release-options.ts'
 import { type ReleaseOptions, requireAll } from '../signing.ts'
 
 interface BuildCommandOptions extends ReleaseOptions {
@@ -13,7 +14,7 @@ interface BuildCommandOptions extends ReleaseOptions {
 }
 
 export function addBuild(program: Command, context: CommandContext): void {
-  program
+  const command = program
     .command('build')
     .description('make the flashable image and everything beside it, or one artifact')
     .addArgument(new Argument('[artifact]', 'only this one and what it is made of').choices(partNames))
@@ -24,15 +25,6 @@ export function addBuild(program: Command, context: CommandContext): void {
       parseLevel,
     )
     .option('--frozen', 'refuse when a locked package is gone, instead of resolving that target again')
-    .option('--release', 'for the field: with production keys, which must be given')
-    .option('--keyring <FILE>', 'with --release: authorities and revocation lists for the image')
-    .option('--signing-key <FILE>', 'with --release: private key that signs the bundle')
-    .option('--signing-certificate <FILE>', 'with --release: its certificate')
-    .option('--signing-chain <FILE>', 'with --release: certificates between it and the root')
-    .option(
-      '--signing-passphrase-file <FILE>',
-      "with --release: the key's passphrase; or set ATOMIXOS_SIGNER_PASSPHRASE",
-    )
     .option('--json', 'the manifest (for one artifact: its entry) on standard output')
     .addHelpText(
       'after',
@@ -55,9 +47,13 @@ Examples:
     --signing-certificate pki/signers/first/certificate.pem --signing-chain pki/signers/first/chain.pem
 `,
     )
-    .action((artifact: PartName | undefined, options: BuildCommandOptions) =>
-      runBuild(context, artifact, options),
-    )
+  addReleaseOptions(command, {
+    release: 'for the field: with production keys, which must be given',
+    keyring: 'authorities and revocation lists for the image',
+    signs: 'the bundle',
+  }).action((artifact: PartName | undefined, options: BuildCommandOptions) =>
+    runBuild(context, artifact, options),
+  )
 }
 
 async function runBuild(

@@ -1,71 +1,93 @@
 import { rm } from 'node:fs/promises'
-import { bundleDownloadPath } from '@atomixos/config'
+import { bundleDownloadPath, deviceLabelsPath, lastLookPath } from '@atomixos/config'
 import { recordEvents } from '../events/record-events.ts'
 import { runProgram } from '../run-program.ts'
 import { withRefusedVersion } from '../slots/records.ts'
 import { readRecords, writeRecords } from '../slots/slot-store.ts'
-import { askServer, authorityPaths, type ServerWord } from '../upgrade/ask-server.ts'
+import { askServer, authorityPaths } from '../upgrade/ask-server.ts'
+import { bundleFileProblem, bundleIsHere } from '../upgrade/bundle-file.ts'
 import { download } from '../upgrade/download.ts'
 import { type InstallOutcome, installBundle, readBundleInfo } from '../upgrade/install.ts'
+import { changeLabel, readLabels } from '../upgrade/labels.ts'
+import { writeLastLook } from '../upgrade/last-look.ts'
 import type { Answer } from '../upgrade/parse-answer.ts'
-import { UpdateServerError } from '../upgrade/server-error.ts'
+import { describeLook, poll } from '../upgrade/poll.ts'
 import { UsageError } from '../usage-error.ts'
 
 export async function update(args: readonly string[], options: ReadonlySet<string>): Promise<number> {
   const [action, file, ...rest] = args
   if (action === 'check' && file === undefined) return check(options.has('--json'))
-  if (action === 'poll' && file === undefined) return poll()
+  if (action === 'poll' && file === undefined) return pollServer()
   if (action === 'install' && file !== undefined && rest.length === 0) return installFile(file, options)
-  throw new UsageError('say "update check", "update poll" or "update install FILE"')
+  if (action === 'label') return label(args.slice(1), options.has('--json'))
+  throw new UsageError('say "update check", "update poll", "update install FILE" or "update label"')
 }
 
 async function check(json: boolean): Promise<number> {
-  const word = await askServer()
-  process.stdout.write(json ? `${JSON.stringify(word, null, 2)}\n` : `${describe(word)}\n`)
+  const word = await askServer({ remember: false })
+  process.stdout.write(json ? `${JSON.stringify(word, null, 2)}\n` : `${describeLook(word)}\n`)
   return 0
 }
 
-function describe({ answer, decision }: ServerWord): string {
-  if (decision.action === 'none') return `nothing to install: ${decision.reason}`
-  return `version ${answer!.version} would be installed from ${answer!.bundleUrl}`
-}
-
-/**
- * What the timer does. A server that is away or broken is nothing that has failed on this device: exit code 0, and the
- * reason in the journal.
- */
-async function poll(): Promise<number> {
-  try {
-    const word = await askServer()
-    process.stdout.write(`${describe(word)}\n`)
-    if (word.decision.action === 'none' || word.answer === undefined) return 0
-    return await fetchAndInstall(word.answer)
-  } catch (error) {
-    if (!(error instanceof UpdateServerError)) throw error
-    process.stdout.write(`<4>${error.message}\n`)
-    return 0
+async function label(args: readonly string[], json: boolean): Promise<number> {
+  const [change, name, ...rest] = args
+  const changes = (change === 'add' || change === 'remove') && name !== undefined && rest.length === 0
+  if (!changes && change !== undefined) {
+    throw new UsageError('say "update label", "update label add NAME" or "update label remove NAME"')
   }
+  const labels = changes
+    ? await changeLabel(deviceLabelsPath, change, name)
+    : await readLabels(deviceLabelsPath)
+  process.stdout.write(json ? `${JSON.stringify(labels)}\n` : labels.map((text) => `${text}\n`).join(''))
+  return 0
 }
 
-async function fetchAndInstall(answer: Answer): Promise<number> {
-  const { version, bundleUrl } = answer
+function pollServer(): Promise<number> {
+  return poll({
+    look: () => askServer({ remember: true }),
+    note: (last) => writeLastLook(lastLookPath, last),
+    say: (line) => process.stdout.write(`${line}\n`),
+    isHere: (answer) => bundleIsHere(bundleDownloadPath, answer),
+    fetch: fetchBundle,
+    discard: () => rm(bundleDownloadPath, { force: true }),
+    install: installFetched,
+    nowMs: Date.now,
+  })
+}
+
+async function fetchBundle(answer: Answer): Promise<void> {
+  const { version, bundleUrl, file } = answer
   await download({
     url: bundleUrl,
     version,
     path: bundleDownloadPath,
     authorities: authorityPaths,
     onProgress: progressInTenths(),
+    ...(file !== undefined && { limits: { sizeBytesMax: file.sizeBytes } }),
   })
+  const problem = await bundleFileProblem(bundleDownloadPath, answer)
+  if (problem === undefined) return
+  await rm(bundleDownloadPath, { force: true })
+  recordEvents([{ event: 'update-refused', version, reason: problem }])
+  await giveUp(version, problem)
+}
+
+async function installFetched({ version }: Answer): Promise<number> {
   try {
     const outcome = await installOffered(version)
     if (outcome.installed) return await restart(`version ${version} is in slot ${outcome.slot}`)
-    const time = new Date().toISOString()
-    const records = await readRecords()
-    await writeRecords(records, withRefusedVersion(records, { version, reason: outcome.reason, time }))
-    throw new Error(`version ${version} was not installed: ${outcome.reason}`)
+    return await giveUp(version, outcome.reason)
   } finally {
     await rm(bundleDownloadPath, { force: true })
   }
+}
+
+/** For a day. */
+async function giveUp(version: string, reason: string): Promise<never> {
+  const records = await readRecords()
+  const time = new Date().toISOString()
+  await writeRecords(records, withRefusedVersion(records, { version, reason, time }))
+  throw new Error(`version ${version} was not installed: ${reason}`)
 }
 
 /** What the bundle says is signed; what the server says is not. */

@@ -1,4 +1,13 @@
-import { osUpgradeSettingsPath, serverAuthoritiesPath, wanInterface } from '@atomixos/config'
+import { dirname } from 'node:path'
+import {
+  boardOfCompatible,
+  channelRecordsPath,
+  deviceLabelsPath,
+  lastLookPath,
+  osUpgradeSettingsPath,
+  serverAuthoritiesPath,
+  wanInterface,
+} from '@atomixos/config'
 import { readOptional } from '../durable-file.ts'
 import { readBootState } from '../slots/boot-environment.ts'
 import { type BootState, otherSlot } from '../slots/boot-state.ts'
@@ -6,38 +15,39 @@ import type { FailedVersion, SlotRecords } from '../slots/records.ts'
 import { readRecords } from '../slots/slot-store.ts'
 import { readSystemFacts } from '../system-facts.ts'
 import { publicAuthoritiesPath } from './authorities.ts'
-import { type Decision, decide } from './decide.ts'
 import { parseDeviceId } from './device-id.ts'
-import { fetchLatest } from './fetch-latest.ts'
-import type { Answer } from './parse-answer.ts'
-import { parseUpgradeSettings } from './settings.ts'
+import { readRaucInfo } from './install.ts'
+import { readLabels } from './labels.ts'
+import { type Look, look } from './look.ts'
+import { parseUpgradeSettings, type UpgradeSettings } from './settings.ts'
 
 export const authorityPaths = { public: publicAuthoritiesPath, private: serverAuthoritiesPath }
 
-export interface ServerWord {
+/** Without an answer: the server was not asked, or has nothing for this device. */
+export interface ServerWord extends Look {
   readonly runningVersion: string
-  /** undefined: the server was not asked. */
-  readonly answer: Answer | undefined
-  readonly decision: Decision
 }
 
 /** Fetching a hundred megabytes that are refused again helps nobody; a server that was mended is noticed in a day. */
 const refusedForMs = 24 * 3_600_000
 
 /**
- * Asks the server of the configuration and decides. An unconfirmed system does not ask. Throws UpdateServerError, or an
- * Error about the settings.
+ * Asks the server of the configuration and decides. An unconfirmed system does not ask. With `remember` the number of
+ * the channel is kept. Throws UpdateServerError, or an Error about the settings.
  */
-export async function askServer(): Promise<ServerWord> {
-  const [{ slot, version: runningVersion }, boot, records, settingsText, address] = await Promise.all([
-    readSystemFacts(),
-    readBootState(),
-    readRecords(),
-    readOptional(osUpgradeSettingsPath),
-    readOptional(`/sys/class/net/${wanInterface}/address`),
-  ])
+export async function askServer({ remember }: { readonly remember: boolean }): Promise<ServerWord> {
+  const [{ slot, version: runningVersion, compatible }, boot, records, settingsText, address, labels] =
+    await Promise.all([
+      readSystemFacts(),
+      readBootState(),
+      readRecords(),
+      readOptional(osUpgradeSettingsPath),
+      readOptional(`/sys/class/net/${wanInterface}/address`),
+      readLabels(deviceLabelsPath),
+    ])
   const notAsked = (reason: string): ServerWord => ({
     runningVersion,
+    channel: undefined,
     answer: undefined,
     decision: { action: 'none', reason },
   })
@@ -45,24 +55,29 @@ export async function askServer(): Promise<ServerWord> {
   if (slot === undefined || boot.state[slot] !== 'confirmed') {
     return notAsked('the running slot is not confirmed yet; the other slot is what it would fall back to')
   }
-  const { serverUrl } = readSettings(settingsText)
-  const answer = await fetchLatest({
-    serverUrl,
+  const board = boardOfCompatible(compatible)
+  if (board === undefined) return notAsked(`"${compatible}" in os-release names no board of ours`)
+  const nowMs = Date.now()
+  const seen = await look({
+    ...readSettings(settingsText),
+    board,
+    labels,
     deviceId: address === undefined ? undefined : parseDeviceId(address),
     runningVersion,
-    authorities: authorityPaths,
-  })
-  const decision = decide({
-    runningVersion,
     runningSlot: 'confirmed',
-    answer,
-    failedVersions: [...records.failedVersions, ...recentlyRefused(records, Date.now())],
+    failedVersions: [...records.failedVersions, ...recentlyRefused(records, nowMs)],
     waitingVersion: waitingVersion(boot, records, otherSlot(slot)),
+    authorities: authorityPaths,
+    nowMs,
+    channelRecordsPath,
+    remember,
+    readInfo: readRaucInfo,
+    scratchFolder: dirname(lastLookPath),
   })
-  return { runningVersion, answer, decision }
+  return { runningVersion, ...seen }
 }
 
-function readSettings(text: string): { readonly serverUrl: string } {
+function readSettings(text: string): UpgradeSettings {
   try {
     return parseUpgradeSettings(text)
   } catch (error) {

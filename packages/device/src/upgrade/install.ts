@@ -37,6 +37,14 @@ export async function readBundleInfo(path: string): Promise<BundleInfo> {
   return { compatible, version }
 }
 
+/** All that RAUC says of a signed file, as JSON, once it has verified the signature. Throws an Error with its reason. */
+export async function readRaucInfo(path: string): Promise<string> {
+  const argv = ['/usr/bin/rauc', 'info', '--output-format=json-2', path] as const
+  const result = await runProgram(argv, { timeoutMs: infoTimeoutMs })
+  if (result.exitCode !== 0) throw new Error(raucReason(result.stderr))
+  return result.stdout
+}
+
 /**
  * Has RAUC install a bundle into the slot that does not run. With `allowOlder` a version that is older or was given up
  * is taken. What happened is in the event log when this returns.

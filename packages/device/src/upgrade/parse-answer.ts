@@ -6,6 +6,8 @@ export interface Answer {
   readonly version: string
   /** Absolute, https. */
   readonly bundleUrl: string
+  /** What a signed channel says of the bundle; undefined: nobody vouches for more than its signature does. */
+  readonly file?: { readonly sizeBytes: number; readonly sha256: string }
 }
 
 export type ParsedAnswer = { readonly answer: Answer } | { readonly problems: readonly string[] }

@@ -9,6 +9,8 @@ export type ServerErrorKind =
   /** What came is not what was announced, asked for or agreed on. */
   | 'answer'
   | 'too-large'
+  /** The channel file is missing, or not followed. */
+  | 'channel'
   | 'disk'
   | 'stopped'
 
@@ -18,7 +20,7 @@ export class UpdateServerError extends Error {
   readonly kind: ServerErrorKind
   readonly url: string
   readonly status: number | undefined
-  /** Of Node or OpenSSL, such as `ECONNREFUSED` or `CERT_HAS_EXPIRED`. */
+  /** Of Node or OpenSSL, such as `ECONNREFUSED` or `CERT_HAS_EXPIRED`; of a channel file, such as `replay`. */
   readonly code: string | undefined
 
   constructor(

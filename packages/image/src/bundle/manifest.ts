@@ -9,6 +9,8 @@ export interface BundleManifest {
   readonly build: string
   readonly verity: BundleVerity
   readonly images: readonly BundleImage[]
+  /** What RAUC hands on without an opinion, by section: `[meta.NAME]`. */
+  readonly meta?: Readonly<Record<string, Readonly<Record<string, string>>>>
 }
 
 /** Of the payload; the tree has no superblock and follows the data. */
@@ -47,6 +49,11 @@ export function renderBundleManifest(manifest: BundleManifest): string {
       `sha256=${sha256}`,
       `size=${sizeBytes}`,
       `filename=${filename}`,
+    ]),
+    ...Object.entries(manifest.meta ?? {}).flatMap(([section, keys]) => [
+      '',
+      `[meta.${section}]`,
+      ...Object.entries(keys).map(([key, value]) => `${key}=${value}`),
     ]),
     '',
   ].join('\n')
@@ -90,6 +97,9 @@ export function parseBundleManifest(text: string): ParsedManifest {
       sizeBytes: Number(keys.get('size')),
       sha256: keys.get('sha256') ?? '',
     }))
+  const meta = [...sections]
+    .filter(([name]) => name.startsWith('meta.'))
+    .map(([name, keys]) => [name.slice('meta.'.length), Object.fromEntries(keys)] as const)
   return {
     manifest: {
       compatible,
@@ -98,6 +108,7 @@ export function parseBundleManifest(text: string): ParsedManifest {
       build: update?.get('build') ?? '',
       verity,
       images,
+      ...(meta.length > 0 && { meta: Object.fromEntries(meta) }),
     },
   }
 }

@@ -23,7 +23,15 @@ export async function judgeSignature(
   tools: ToolTree,
   options: { readonly bundlePath: string; readonly keyringPath: string },
 ): Promise<Judgement> {
-  return runRauc(tools, { ...options, argv: [...rauc, 'info', '/bundle'] })
+  return judgement(await runRauc(tools, { ...options, argv: [...rauc, 'info', '/bundle'] }))
+}
+
+/** The same, and what RAUC says of the file then, as JSON in the form that a device reads. */
+export async function readRaucInfo(
+  tools: ToolTree,
+  options: { readonly bundlePath: string; readonly keyringPath: string },
+): Promise<Said> {
+  return runRauc(tools, { ...options, argv: [...rauc, 'info', '--output-format=json-2', '/bundle'] })
 }
 
 /**
@@ -37,7 +45,20 @@ export async function extractBundle(
   const script = 'cp /bundle /tmp/bundle && exec "$@"'
   const argv = ['/usr/bin/sh', '-c', script, 'sh', ...rauc, 'extract', '/tmp/bundle'] as const
   const mounts = [{ hostPath: dirname(options.outDir), guestPath: '/out', writable: true }]
-  return runRauc(tools, { ...options, argv: [...argv, `/out/${basename(options.outDir)}`], mounts })
+  const said = await runRauc(tools, {
+    ...options,
+    argv: [...argv, `/out/${basename(options.outDir)}`],
+    mounts,
+  })
+  return judgement(said)
+}
+
+type Said =
+  | { readonly accepted: true; readonly stdout: string }
+  | Extract<Judgement, { readonly accepted: false }>
+
+function judgement(said: Said): Judgement {
+  return said.accepted ? { accepted: true } : said
 }
 
 const rauc = ['/usr/bin/rauc', '--conf=/judge/system.conf'] as const
@@ -50,11 +71,11 @@ async function runRauc(
     readonly argv: readonly [string, ...string[]]
     readonly mounts?: readonly ToolMount[]
   },
-): Promise<Judgement> {
+): Promise<Said> {
   const dir = await mkdtemp(join(tmpdir(), 'atomixos-rauc-'))
   try {
     await writeFile(join(dir, 'system.conf'), renderJudge('/keyring.pem'))
-    await tools.run({
+    const { stdout } = await tools.run({
       argv: options.argv,
       purpose: 'to ask RAUC about the bundle',
       mounts: [
@@ -65,7 +86,7 @@ async function runRauc(
       ],
       timeoutMs: 300_000,
     })
-    return { accepted: true }
+    return { accepted: true, stdout }
   } catch (error) {
     if (!(error instanceof ProgramFailed) || error.exitCodeOfProgram !== 1) throw error
     return { accepted: false, reason: parseRaucReason(error.stderr) }

@@ -1,0 +1,6 @@
+export * from './document.ts'
+export * from './judge.ts'
+export * from './names.ts'
+export { isFeedPath, isReason, type ParsedChannel, parseChannel } from './parse-document.ts'
+export * from './rollout.ts'
+export { isOpen, nextOpening } from './windows.ts'
