@@ -18,6 +18,8 @@ export interface E2eSetup {
   readonly programsDir: string
   /** Paths of the bundles and channel files that the stories asked for. */
   readonly bundles: Readonly<Partial<Record<BundleName | ChannelName, string>>>
+  /** Whether a story with many seeded places tries all of them: `./atomixos test` has time for a part. */
+  readonly thorough: boolean
 }
 
 export interface Manifest {
@@ -55,6 +57,12 @@ export function bundlePath(name: BundleName | ChannelName): string {
   const path = setup.bundles[name]
   if (path === undefined) throw new Error(`bundle-fixtures.ts does not list "${name}" for this story`)
   return path
+}
+
+/** All of the cases in a thorough run, else `count` of them, spread evenly. */
+export function seededPart<T>(cases: readonly T[], count: number): T[] {
+  if (setup.thorough || cases.length <= count) return [...cases]
+  return Array.from({ length: count }, (_, index) => cases[Math.floor((index * cases.length) / count)]!)
 }
 
 /** A fresh folder for one story. */

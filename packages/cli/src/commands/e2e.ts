@@ -21,7 +21,8 @@ export function addE2e(program: Command, context: CommandContext): void {
     .addHelpText(
       'after',
       `
-Builds first what has changed. Logs of machines stay in .atomixos/e2e/.
+Builds first what has changed. Logs of machines stay in .atomixos/e2e/. Stories that try the same at many seeded
+places try all of them here, and a part of them in ./atomixos test.
 
 Examples:
   ./atomixos e2e
@@ -37,7 +38,7 @@ Examples:
         process.stdout.write(text)
         return
       }
-      const counts = await runE2e(context, { names })
+      const counts = await runE2e(context, { names, thorough: true })
       process.stdout.write(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`)
       if (counts.failed > 0) process.exitCode = 1
     })
@@ -45,9 +46,18 @@ Examples:
 
 export async function runE2e(
   context: CommandContext,
-  options: { names: readonly string[] },
+  options: {
+    readonly names: readonly string[]
+    /** All seeded places of the stories that have many; else a part that is the same each time. */
+    readonly thorough: boolean
+  },
 ): Promise<Counts> {
   const { workspace, signal } = context
+  if (!options.thorough) {
+    context.reporter.info(
+      'stories with many seeded places try a part of them: all with --thorough, or with ./atomixos e2e NAME',
+    )
+  }
   const stories = await readStories(workspace.rootDir)
   for (const name of options.names) {
     if (!stories.some((story) => story.name === name)) {
@@ -76,6 +86,7 @@ export async function runE2e(
         workDir,
         programsDir: tree.dir,
         bundles,
+        thorough: options.thorough,
       },
       null,
       2,

@@ -17,6 +17,7 @@ export function addTest(program: Command, context: CommandContext): void {
     .command('test')
     .description('lint, types, import directions, unit tests, then the VM tests on the built image')
     .option('--quick', 'without the VM tests')
+    .option('--thorough', 'VM tests at all of their seeded places, not at a part of them')
     .addHelpText(
       'after',
       `
@@ -25,10 +26,12 @@ Builds first what the VM tests need. The last line counts everything that ran.
 Examples:
   ./atomixos test
   ./atomixos test --quick     a minute, before each commit
+  ./atomixos test --thorough  half an hour more: all places at which power is cut and bits are wrong
 `,
     )
-    .action(async (options: { quick?: boolean }) => {
-      const checks = options.quick ? quickChecks(context) : [...quickChecks(context), e2eCheck(context)]
+    .action(async (options: { quick?: boolean; thorough?: boolean }) => {
+      const checks = quickChecks(context)
+      if (!options.quick) checks.push(e2eCheck(context, options.thorough === true))
       const total = { passed: 0, failed: 0, skipped: 0 }
       const failed: string[] = []
       for (const check of checks) {
@@ -77,8 +80,8 @@ function quickChecks(context: CommandContext): Check[] {
   ]
 }
 
-function e2eCheck(context: CommandContext): Check {
-  return { title: 'VM tests', run: () => runE2e(context, { names: [] }) }
+function e2eCheck(context: CommandContext, thorough: boolean): Check {
+  return { title: 'VM tests', run: () => runE2e(context, { names: [], thorough }) }
 }
 
 function verdict(passed: boolean): Counts {
