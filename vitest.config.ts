@@ -20,8 +20,9 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['e2e/**/*.e2e.ts'],
-          testTimeout: 600_000,
-          hookTimeout: 900_000,
+          // Each wait has a deadline and a last look of its own; this is for what hangs outside of them.
+          testTimeout: 1_800_000,
+          hookTimeout: 1_200_000,
           // Machines are slow and heavy: one story after the other within a file, two files at a time.
           fileParallelism: true,
           maxWorkers: 2,

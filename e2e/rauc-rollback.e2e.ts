@@ -69,31 +69,31 @@ describe.concurrent('rauc-rollback', () => {
   }
 
   test('a kernel that panics', async () => {
-    const { reason, tries } = await rollBack('panic', { timeoutMs: 400_000 })
+    const { reason, tries } = await rollBack('panic', { timeoutMs: 800_000 })
     expect(reason).toBe(notUp)
     expect(tries).toEqual(['B', 'B', 'B', 'A'])
   })
 
-  test('an initrd that hangs', { timeout: 1_500_000 }, async () => {
-    const { reason, tries } = await rollBack('hang', { timeoutMs: 900_000 })
+  test('an initrd that hangs', { timeout: 2_400_000 }, async () => {
+    const { reason, tries } = await rollBack('hang', { timeoutMs: 1_200_000 })
     expect(reason).toBe(notUp)
     expect(tries).toEqual(['B', 'B', 'B', 'A'])
   })
 
   test('a root that does not mount', async () => {
-    const { reason, tries } = await rollBack('no-root', { timeoutMs: 500_000 })
+    const { reason, tries } = await rollBack('no-root', { timeoutMs: 800_000 })
     expect(reason).toBe(notUp)
     expect(tries).toEqual(['B', 'B', 'B', 'A'])
   })
 
   test('a damaged squashfs', async () => {
-    const { reason, tries } = await rollBack('damaged-root', { timeoutMs: 500_000 })
+    const { reason, tries } = await rollBack('damaged-root', { timeoutMs: 1_000_000 })
     expect(reason).toBe(notUp)
     expect(tries).toEqual(['B', 'B', 'B', 'A'])
   })
 
-  test('a service that fails the verification', { timeout: 1_500_000 }, async () => {
-    const { reason, tries } = await rollBack('broken-service', { timeoutMs: 900_000 })
+  test('a service that fails the verification', { timeout: 2_400_000 }, async () => {
+    const { reason, tries } = await rollBack('broken-service', { timeoutMs: 1_400_000 })
     expect(reason).toMatch(/^chrony: chrony\.service is failed/)
     expect(tries).toEqual(['B', 'B', 'B', 'A'])
   })
