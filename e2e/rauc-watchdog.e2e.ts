@@ -39,7 +39,7 @@ describe('rauc-watchdog', () => {
     expect(await gateway.succeed('systemctl show -p RuntimeWatchdogUSec -p RebootWatchdogUSec')).toBe(
       'RuntimeWatchdogUSec=30s\nRebootWatchdogUSec=10min\n',
     )
-    expect(await gateway.succeed('cat /sys/class/watchdog/watchdog0/{identity,state,timeout}')).toBe(
+    expect(await gateway.succeed('cd /sys/class/watchdog/watchdog0; cat identity state timeout')).toBe(
       'i6300ESB timer\nactive\n30\n',
     )
     expect(await gateway.succeed('journalctl -b -k -o cat')).toMatch(

@@ -33,6 +33,8 @@ export async function signManifest(
     await tools.run({
       argv: [
         ...(['/usr/bin/openssl', 'cms', '-sign', '-binary', '-nodetach', '-nosmimecap'] as const),
+        // The signer by the hash of its key. By name, upper and lower case would be the same: one byte that may change.
+        '-keyid',
         ...['-md', 'sha256', '-in', '/scratch/manifest', '-outform', 'DER', '-out', '/scratch/signature'],
         ...['-signer', '/signer/certificate.pem', '-inkey', '/signer/key.pem'],
         ...(chain === '' ? [] : ['-certfile', '/scratch/chain.pem']),
