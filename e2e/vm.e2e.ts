@@ -86,7 +86,7 @@ describe('vm', () => {
     await terminal.sees(/ab: try slot A/, 60_000)
     await terminal.sees(/root@\S+:~# /, bootMs)
     terminal.types('atomixctl status\r')
-    await terminal.sees(/Slot +A \(first boot after flashing\)/, 60_000)
+    await terminal.sees(/Running +slot A \(first boot after flashing\)/, 60_000)
     // A person's Ctrl-C goes to the program in the machine, and ends neither the machine nor the command.
     terminal.types('sleep 1000\r')
     await terminal.sees(/sleep 1000/, 10_000)
