@@ -6,14 +6,16 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
  * A fresh checkout has no times of its own to go by. What is not here follows in Vitest's order.
  */
 const longest = [
-  'rauc-power-loss',
   'rauc-rollback',
   'rauc-hostile',
   'rauc-confirm',
   'boot-chain',
+  'rauc-power-loss',
   'rauc-update',
-  'rauc-slots',
   'rauc-watchdog',
+  'feed',
+  'rauc-slots',
+  'clock',
 ]
 
 export class LongestFirst extends BaseSequencer {
