@@ -1,3 +1,5 @@
+import type { LanSettings } from './network/lan-settings.ts'
+
 /** The LAN as long as the operator says nothing else. The contract's defaults. */
 export const lanDefaults = {
   interface: 'eth1',
@@ -6,7 +8,7 @@ export const lanDefaults = {
   dhcpEnd: '172.20.30.254',
   domain: 'local',
   gatewayAliases: ['atomixos'],
-} as const
+} as const satisfies LanSettings & { interface: string }
 
 /** WAN, DHCP. */
 export const wanInterface = 'eth0'

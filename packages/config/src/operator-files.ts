@@ -15,3 +15,18 @@ export const quadletFolder = `${configFolder}/quadlet`
 
 /** `[{ "unit": "app.container", "service": "app.service", "mode": "rootful" | "rootless" }]` */
 export const quadletRuntimePath = `${configFolder}/quadlet-runtime.json`
+
+/** `[network.dnsmasq]`: the LAN behind the gateway. */
+export const lanSettingsPath = `${configFolder}/lan-settings.json`
+
+/** `[network.firewall.inbound]`: what may come in. */
+export const firewallInboundPath = `${configFolder}/firewall-inbound.json`
+
+/** The rest of `[network]`: the gateway's own interfaces but the LAN's, its DNS and NTP servers. */
+export const hostNetworkPath = `${configFolder}/host-network.json`
+
+/** Made by hand, on purpose, and not derived: while it is there SSH answers on the WAN. */
+export const sshOnWanPath = `${configFolder}/ssh-wan-enabled`
+
+/** Services of the containers that are to be started, one a line: left by the activation for systemd. */
+export const containerServicesPath = '/run/atomixos/container-services'
