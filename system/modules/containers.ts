@@ -1,4 +1,4 @@
-import { quadletRuntimePath } from '@atomixos/config'
+import { containerServicesPath } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
 
 /** Podman for Quadlets, rootful and rootless. Images, layers and volumes are on /data. */
@@ -30,17 +30,28 @@ export const containers: Module = {
   },
   enable: ['container-activation.service'],
   units: {
+    // A second unit, since systemd is told of new units only when devices and mounts have come up.
     'container-activation.service': {
       Unit: {
         Description: "Containers of the Operator's Configuration",
-        ConditionPathExists: quadletRuntimePath,
-        After: 'nftables.service systemd-networkd.service',
+        Wants: 'activation.service',
+        After: 'activation.service nftables.service systemd-networkd.service',
+        ConditionPathExists: containerServicesPath,
       },
-      Service: { Type: 'oneshot', RemainAfterExit: true, ExecStart: '/usr/bin/atomixctl activate' },
+      Service: { Type: 'oneshot', RemainAfterExit: true, ExecStart: '/usr/lib/atomixos/start-containers' },
       Install: { WantedBy: 'multi-user.target' },
     },
   },
   files: {
+    '/usr/lib/atomixos/start-containers': {
+      mode: 0o755,
+      body: `#!/bin/sh
+# Makes systemd know the containers of the configuration, and has it start them; the health check looks at how it goes.
+set -eu
+systemctl daemon-reload
+exec xargs --no-run-if-empty systemctl start --no-block -- <${containerServicesPath}
+`,
+    },
     '/etc/containers/storage.conf': {
       body: [
         '[storage]',

@@ -1,5 +1,6 @@
 import type { TreeDefinition } from '@atomixos/image/definition/words.ts'
 import { accounts } from './accounts.ts'
+import { activation } from './activation.ts'
 import { base } from './base.ts'
 import { containers } from './containers.ts'
 import { data } from './data.ts'
@@ -24,7 +25,7 @@ export const gateway: TreeDefinition = {
   lockTarget: 'rootfs',
   modules: [
     ...[base, accounts, systemd, kernel, data],
-    ...[network, firewall, lan, time, vpn, ssh],
+    ...[network, firewall, lan, time, activation, vpn, ssh],
     ...[update, containers, runtime, shells, trim, trimPackages, trimSystemd],
   ],
 }

@@ -1,7 +1,12 @@
-import { lanDefaults } from '@atomixos/config'
+import {
+  builtInPaths,
+  lanDefaults,
+  lanNameProgram,
+  lanNamesFolder,
+  renderDnsmasq,
+  runtimePaths,
+} from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
-
-const [gateway, prefix] = lanDefaults.gatewayCidr.split('/') as [string, string]
 
 /**
  * dnsmasq gives the LAN addresses and the names that the gateway itself knows: nothing is asked upstream. These are
@@ -24,21 +29,26 @@ export const lan: Module = {
       },
       Service: {
         Type: 'exec',
-        ExecStart: '/usr/sbin/dnsmasq --keep-in-foreground --conf-file=/etc/dnsmasq.conf --log-facility=-',
+        ExecStart: `/usr/sbin/dnsmasq --keep-in-foreground --conf-file=${builtInPaths.dnsmasq} --log-facility=-`,
         ExecReload: '/usr/bin/kill -HUP $MAINPID',
+        // The operator's settings in place of the built-in ones, when there are any.
+        BindReadOnlyPaths: `-${runtimePaths.dnsmasq}:${builtInPaths.dnsmasq}`,
         Restart: 'always',
         RestartSec: '2s',
         AmbientCapabilities: 'CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE',
         CapabilityBoundingSet: 'CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE',
         User: 'dnsmasq',
         ProtectSystem: 'strict',
-        ReadWritePaths: '/var/lib/misc',
+        ReadWritePaths: `/var/lib/misc -${lanNamesFolder}`,
         ProtectHome: true,
         PrivateTmp: true,
         PrivateDevices: true,
         ProtectControlGroups: true,
         ProtectKernelModules: true,
         ProtectKernelTunables: true,
+        ProtectKernelLogs: true,
+        ProtectHostname: true,
+        SystemCallArchitectures: 'native',
         NoNewPrivileges: true,
         MemoryDenyWriteExecute: true,
         LockPersonality: true,
@@ -51,33 +61,8 @@ export const lan: Module = {
     },
   },
   files: {
-    '/etc/dnsmasq.conf': {
-      body: [
-        `interface=${lanDefaults.interface}`,
-        'except-interface=lo',
-        'bind-dynamic',
-        '# Nothing leaves: no upstream server, no file of names but what stands here.',
-        'no-resolv',
-        'no-hosts',
-        'no-poll',
-        `local=/${lanDefaults.domain}/`,
-        `domain=${lanDefaults.domain}`,
-        ...lanDefaults.gatewayAliases.map(
-          (name) => `host-record=${name},${name}.${lanDefaults.domain},${gateway}`,
-        ),
-        `dhcp-range=${lanDefaults.dhcpStart},${lanDefaults.dhcpEnd},${netmask(Number(prefix))},12h`,
-        'dhcp-authoritative',
-        '# No default route: there is no way out. The time is served here.',
-        'dhcp-option=option:router',
-        `dhcp-option=option:ntp-server,${gateway}`,
-        'dhcp-leasefile=/var/lib/misc/dnsmasq.leases',
-        '',
-      ].join('\n'),
-    },
+    [builtInPaths.dnsmasq]: { body: renderDnsmasq(lanDefaults) },
+    [lanNameProgram]: { mode: 0o755, body: { hostPath: new URL('./lan-name.sh', import.meta.url) } },
+    '/usr/lib/tmpfiles.d/atomixos-lan.conf': { body: `d ${lanNamesFolder} 0755 dnsmasq dnsmasq -\n` },
   },
-}
-
-function netmask(prefixLength: number): string {
-  const mask = (0xffffffff << (32 - prefixLength)) >>> 0
-  return [24, 16, 8, 0].map((shift) => (mask >>> shift) & 0xff).join('.')
 }

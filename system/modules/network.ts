@@ -1,4 +1,4 @@
-import { lanDefaults } from '@atomixos/config'
+import { hostNetworkDefaults, lanDefaults, renderNetworkd } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
 
 const usbDrivers = ['r8152', 'ax88179_178a', 'cdc_ether', 'cdc_ncm', 'r8153_ecm']
@@ -46,45 +46,12 @@ export const network: Module = {
         '',
       ].join('\n'),
     },
-    '/usr/lib/systemd/network/10-wan.network': {
-      body: [
-        '[Match]',
-        'Name=eth0',
-        '',
-        '[Link]',
-        'RequiredForOnline=no',
-        '',
-        '[Network]',
-        'DHCP=ipv4',
-        'LinkLocalAddressing=no',
-        'IPv6AcceptRA=no',
-        'LLDP=no',
-        'EmitLLDP=no',
-        '',
-        '[DHCPv4]',
-        'ClientIdentifier=mac',
-        'UseHostname=no',
-        'UseTimezone=no',
-        '',
-      ].join('\n'),
-    },
-    '/usr/lib/systemd/network/20-lan.network': {
-      body: [
-        '[Match]',
-        `Name=${lanDefaults.interface}`,
-        '',
-        '[Link]',
-        'RequiredForOnline=no',
-        '',
-        '[Network]',
-        `Address=${lanDefaults.gatewayCidr}`,
-        'ConfigureWithoutCarrier=yes',
-        'LinkLocalAddressing=no',
-        'IPv6AcceptRA=no',
-        'LLDP=no',
-        '',
-      ].join('\n'),
-    },
+    ...Object.fromEntries(
+      Object.entries(renderNetworkd(lanDefaults, hostNetworkDefaults)).map(([name, body]) => [
+        `/usr/lib/systemd/network/${name}`,
+        { body },
+      ]),
+    ),
     '/usr/lib/systemd/networkd.conf.d/10-device.conf': {
       // Containers and VPN bring addresses and routes of their own: leave what is not ours alone.
       body: '[Network]\nManageForeignRoutes=no\nManageForeignRoutingPolicyRules=no\nIPv4Forwarding=no\nIPv6Forwarding=no\n',

@@ -1,10 +1,18 @@
-import { dataUnavailableMarkerPath, lastSeenTimePath } from '@atomixos/config'
+import {
+  builtInPaths,
+  dataUnavailableMarkerPath,
+  hostNetworkDefaults,
+  lanDefaults,
+  lastSeenTimePath,
+  renderChrony,
+  runtimePaths,
+} from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
 
 /**
- * Time from the internet. For a board without a clock battery there are two floors: systemd sets the clock to no
- * earlier than the time of /usr/lib/clock-epoch, which is the time of the build; and the initrd to no earlier than what
- * is noted here once an hour and at every orderly stop.
+ * Time from the internet, and for the LAN. For a board without a clock battery there are two floors: systemd sets the
+ * clock to no earlier than the time of /usr/lib/clock-epoch, which is the time of the build; and the initrd to no
+ * earlier than what is noted here once an hour and at every orderly stop.
  */
 export const time: Module = {
   name: 'time',
@@ -56,16 +64,12 @@ sync "$file.new"
 mv "$file.new" "$file"
 `,
     },
-    '/etc/chrony/chrony.conf': {
+    [builtInPaths.chrony]: { body: renderChrony(lanDefaults, hostNetworkDefaults.ntpServers) },
+    '/usr/lib/systemd/system/chrony.service.d/10-device.conf': {
       body: [
-        'server time.cloudflare.com iburst',
-        'driftfile /var/lib/chrony/chrony.drift',
-        'makestep 1 3',
-        'rtcsync',
-        'leapseclist /usr/share/zoneinfo/leap-seconds.list',
-        '# The LAN is served by the device once it knows the LAN; until then nothing listens.',
-        'port 0',
-        'cmdport 0',
+        '[Service]',
+        "# The operator's settings in place of the built-in ones, when there are any.",
+        `BindReadOnlyPaths=-${runtimePaths.chrony}:${builtInPaths.chrony}`,
         '',
       ].join('\n'),
     },

@@ -2,6 +2,7 @@
 
 import { activate } from './commands/activate.ts'
 import { events } from './commands/events.ts'
+import { network } from './commands/network.ts'
 import { raucPreInstall } from './commands/rauc-pre-install.ts'
 import { status, version } from './commands/status.ts'
 import { update } from './commands/update.ts'
@@ -18,6 +19,7 @@ const help = `Shows the state of this device, and updates it.
   atomixctl update poll           ask the update server and do it; the timer os-upgrade.timer does this
   atomixctl update install FILE   install a signed bundle (.raucb) by hand, then restart
   atomixctl update label          what roll-outs may call this device; "add NAME" and "remove NAME" change it
+  atomixctl network reload        networks and firewall as the configuration and ssh-wan-enabled say now
   atomixctl watchdog on|off       the hardware watchdog, from the next start on
 
   --json                          with status, version, events, update check and label: for a program
@@ -39,6 +41,7 @@ const commands: Readonly<Record<string, CommandEntry>> = {
   version: { run: (_, options) => version(options.has('--json')), options: ['--json'] },
   events: { run: (_, options) => events(options.has('--json')), options: ['--json'] },
   update: { run: update, options: ['--json', '--no-restart', '--allow-older'] },
+  network: { run: network },
   watchdog: { run: watchdog },
   // For units and RAUC.
   activate: { run: activate },

@@ -6,6 +6,8 @@ export interface HealthFacts {
   readonly units: ReadonlyMap<string, UnitFacts>
   /** IPv4 addresses with prefix length, by interface. */
   readonly addresses: Readonly<Record<string, readonly string[]>>
+  /** The address that the LAN's interface is to have, as the configuration says. */
+  readonly lanGatewayCidr: string
   /** Policies of the chains of our table by chain name, or why it cannot be listed. */
   readonly firewall: { readonly policies: Readonly<Record<string, string>> } | { readonly error: string }
   readonly requiredContainers: readonly { readonly name: string; readonly unit: string }[]
@@ -43,11 +45,15 @@ export const watchedServices = {
   network: 'systemd-networkd.service',
 } as const
 
+/** Applies the configuration at the start; it does not run where there is nothing to apply. */
+export const activationUnit = 'activation.service'
+
 /** What makes a system good enough to be confirmed. Pure. */
 export function evaluateHealth(facts: HealthFacts): CheckResult[] {
   return [
     data(facts),
     ...Object.entries(watchedServices).map(([check, unit]) => service(check, unit, facts, serviceSettleMs)),
+    activation(facts),
     lanAddress(facts),
     wanAddress(facts),
     firewall(facts),
@@ -86,8 +92,24 @@ function service(check: string, unit: string, facts: HealthFacts, settleMs: numb
   }
 }
 
-function lanAddress({ addresses }: HealthFacts): CheckResult {
-  const { interface: name, gatewayCidr } = lanDefaults
+/** Networks, firewall and containers are what the configuration says, not the safe settings in place of them. */
+function activation({ units }: HealthFacts): CheckResult {
+  const { activeState, result } = units.get(activationUnit) ?? { activeState: 'not-found', result: '' }
+  const applied = activeState === 'active' || activeState === 'inactive'
+  return {
+    check: 'activation',
+    ok: applied,
+    message: applied
+      ? 'the configuration is applied'
+      : `${activationUnit} is ${activeState}${result === '' || result === 'success' ? '' : ` (${result})`}: not all of the configuration holds`,
+    weight: 'required',
+    settleMs: serviceSettleMs,
+    ...(activeState === 'failed' && { hopeless: true }),
+  }
+}
+
+function lanAddress({ addresses, lanGatewayCidr: gatewayCidr }: HealthFacts): CheckResult {
+  const { interface: name } = lanDefaults
   const present = addresses[name]
   const ok = present?.includes(gatewayCidr) === true
   // The list names interfaces by their addresses: one without any is not in it.

@@ -6,9 +6,12 @@ import { parsePolicies, parseRequiredContainers, parseUnits } from './parse-fact
 const active: UnitFacts = { activeState: 'active', subState: 'running', result: 'success' }
 const healthy: HealthFacts = {
   units: new Map(
-    ['dnsmasq', 'chrony', 'systemd-networkd', 'app'].map((name) => [`${name}.service`, active] as const),
+    ['dnsmasq', 'chrony', 'systemd-networkd', 'activation', 'app'].map(
+      (name) => [`${name}.service`, active] as const,
+    ),
   ),
   addresses: { eth0: ['192.0.2.7/24'], eth1: ['172.20.30.1/24'] },
+  lanGatewayCidr: '172.20.30.1/24',
   firewall: { policies: { input: 'drop', forward: 'drop' } },
   requiredContainers: [{ name: 'app', unit: 'app.service' }],
   dataProblem: undefined,
@@ -26,8 +29,14 @@ describe('checks', () => {
   test('a healthy system passes all of them', () => {
     expect(problems({})).toEqual([])
     expect(evaluateHealth(healthy).map(({ check }) => check)).toEqual([
-      ...['data', 'dnsmasq', 'chrony', 'network', 'lan-address', 'wan-address', 'firewall', 'container:app'],
+      ...['data', 'dnsmasq', 'chrony', 'network', 'activation'],
+      ...['lan-address', 'wan-address', 'firewall', 'container:app'],
     ])
+  })
+
+  test('nothing to apply is well', () => {
+    const inactive = { activeState: 'inactive', subState: 'dead', result: 'success' }
+    expect(problems({ units: new Map([...healthy.units, ['activation.service', inactive]]) })).toEqual([])
   })
 
   test.each<[string, Partial<HealthFacts>, string]>([
@@ -51,6 +60,21 @@ describe('checks', () => {
       'LAN without its address',
       { addresses: { ...healthy.addresses, eth1: [] } },
       'required lan-address: eth1 has no address or is not there, not 172.20.30.1/24',
+    ],
+    [
+      "the LAN's built-in address where the operator gave another",
+      { lanGatewayCidr: '10.1.0.1/16' },
+      'required lan-address: eth1 has 172.20.30.1/24, not 10.1.0.1/16',
+    ],
+    [
+      'a configuration that was not applied',
+      {
+        units: new Map([
+          ...healthy.units,
+          ['activation.service', { activeState: 'failed', subState: 'failed', result: 'exit-code' }],
+        ]),
+      },
+      'required activation: activation.service is failed (exit-code): not all of the configuration holds',
     ],
     [
       'WAN down is a warning',

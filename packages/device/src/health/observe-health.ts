@@ -1,8 +1,20 @@
 import { networkInterfaces } from 'node:os'
-import { dataUnavailableMarkerPath, quadletRuntimePath, requiredContainersPath } from '@atomixos/config'
+import {
+  dataUnavailableMarkerPath,
+  parseNetworkFiles,
+  quadletRuntimePath,
+  requiredContainersPath,
+} from '@atomixos/config'
+import { readNetworkFiles } from '../activation/network-state.ts'
 import { readOptional } from '../durable-file.ts'
 import { lastLine, runProgram } from '../run-program.ts'
-import { type CheckResult, evaluateHealth, type HealthFacts, watchedServices } from './checks.ts'
+import {
+  activationUnit,
+  type CheckResult,
+  evaluateHealth,
+  type HealthFacts,
+  watchedServices,
+} from './checks.ts'
 import { parsePolicies, parseRequiredContainers, parseUnits } from './parse-facts.ts'
 
 const timeoutMs = 10_000
@@ -17,16 +29,22 @@ async function observeHealth(): Promise<HealthFacts> {
     await readOptional(requiredContainersPath),
     await readOptional(quadletRuntimePath),
   )
-  const unitNames = [...Object.values(watchedServices), ...requiredContainers.map(({ unit }) => unit)]
-  const [units, firewall, dataProblem] = await Promise.all([
+  const unitNames = [
+    ...Object.values(watchedServices),
+    activationUnit,
+    ...requiredContainers.map(({ unit }) => unit),
+  ]
+  const [units, firewall, dataProblem, networkFiles] = await Promise.all([
     observeUnits(unitNames),
     observeFirewall(),
     readOptional(dataUnavailableMarkerPath),
+    readNetworkFiles(),
   ])
   return {
     units,
     firewall,
     addresses: observeAddresses(),
+    lanGatewayCidr: parseNetworkFiles(networkFiles).settings.lan.gatewayCidr,
     requiredContainers,
     dataProblem: dataProblem?.trim(),
   }
