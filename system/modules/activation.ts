@@ -1,13 +1,19 @@
 import {
   builtInPaths,
   dataUnavailableMarkerPath,
+  firewallClosed,
   firewallInboundPath,
   hostNetworkPath,
   lanSettingsPath,
+  networkDefaults,
   quadletRuntimePath,
+  renderFirewall,
+  runtimePaths,
   sshOnWanPath,
 } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
+
+const closedRulesPath = '/usr/lib/atomixos/firewall-closed.nft'
 
 /**
  * What the operator's configuration says of networks, firewall and containers takes effect: one run, before the
@@ -41,8 +47,7 @@ export const activation: Module = {
         RemainAfterExit: true,
         ExecStart: '/usr/bin/atomixctl activate',
         ExecReload: '/usr/bin/atomixctl network reload',
-        // Stopped, or started again when the files are gone, it must not leave ports open.
-        ExecStop: `/usr/sbin/nft -f ${builtInPaths.firewall}`,
+        ExecStopPost: '/usr/lib/atomixos/after-activation',
         TimeoutStartSec: '90s',
         CapabilityBoundingSet: 'CAP_NET_ADMIN CAP_DAC_OVERRIDE',
         ProtectSystem: 'strict',
@@ -63,6 +68,21 @@ export const activation: Module = {
         NoNewPrivileges: true,
       },
       Install: { WantedBy: 'multi-user.target' },
+    },
+  },
+  files: {
+    [closedRulesPath]: { body: renderFirewall({ ...networkDefaults, firewall: firewallClosed }) },
+    '/usr/lib/atomixos/after-activation': {
+      mode: 0o755,
+      body: `#!/bin/sh
+# Stopped, or started again when the files are gone, the activation must not leave ports open. And if it could not
+# even render rules, those that the image has built in may be wider than what the operator wants: the LAN is closed then.
+set -eu
+if [ "$SERVICE_RESULT" != success ] && [ -e ${runtimePaths.firewall} ]; then exit 0; fi
+rules=${builtInPaths.firewall}
+if [ -e ${firewallInboundPath} ]; then rules=${closedRulesPath}; fi
+exec nft -f "$rules"
+`,
     },
   },
 }

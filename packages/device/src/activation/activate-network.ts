@@ -6,6 +6,7 @@ import {
   type Problem,
   parseNetworkFiles,
   renderProblem,
+  runtimePaths,
 } from '@atomixos/config'
 import { runProgram } from '../run-program.ts'
 import { applyStep, describeStep } from './apply-network.ts'
@@ -74,6 +75,8 @@ async function activateOnce(
       // The other steps are worth as much without it.
       failures += 1
       log.warn((error as Error).message)
+      // What is there counts as what holds; the unit looks for it when it has failed.
+      if (step.step === 'loadFirewall') await rm(runtimePaths.firewall, { force: true })
     }
   }
   if (failures === 0) await rm(unfinishedPath, { force: true })
