@@ -119,6 +119,10 @@ export const bundlesOfStory: Readonly<Record<string, readonly (BundleName | Chan
   'rauc-confirm': ['next'],
   'rauc-power-loss': ['next'],
   'rauc-watchdog': ['next'],
+  // They start from a device in the field, which has it lying there.
+  firewall: ['next'],
+  'network-isolation': ['next'],
+  'ssh-wan-toggle': ['next'],
   'rauc-hostile': [
     ...(['next', 'unsigned', 'other-authority', 'expired', 'revoked', 'not-for-code'] as const),
     ...(['other-board', 'plain', 'older', 'tiny'] as const),

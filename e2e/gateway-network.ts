@@ -15,7 +15,7 @@ export const providerAddress = '203.0.113.1'
 export const updateHostName = 'updates.test'
 
 export const gatewayMac = '52:54:00:a7:00:00'
-const lanMac = '52:54:00:a7:00:01'
+export const lanMac = '52:54:00:a7:00:01'
 
 export async function createGatewayNetwork(dir: string): Promise<GatewayNetwork> {
   const lab = await createLab({ programs, dir: join(dir, 'net'), deadlineMs: 90 * 60_000 })
