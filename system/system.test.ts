@@ -16,6 +16,22 @@ describe.each(Object.values(boards))('board $name', ({ rootfs, initrd, firmware,
     expect(text).not.toMatch(/forward\w* = [^0]/)
   })
 
+  test('the network waits for the rules, and for the settings of an operator', () => {
+    const { claims } = evaluate(rootfs).evaluated!
+    const text = (path: string) => {
+      const claim = claims.get(path)
+      return claim?.type === 'file' ? String(claim.file.body) : ''
+    }
+    expect(text('/usr/lib/systemd/system/systemd-networkd.service.d/10-firewall.conf')).toBe(
+      '[Unit]\nRequires=nftables.service\nAfter=nftables.service\n',
+    )
+    expect(text('/usr/lib/systemd/system/nftables.service.d/10-device.conf')).toBe('[Service]\nExecStop=\n')
+    const activation = text('/usr/lib/systemd/system/activation.service')
+    expect(activation).toMatch(/^Before=systemd-networkd\.service dnsmasq\.service chrony\.service /m)
+    // Nothing is started where there is nothing to apply: one of these has to be there.
+    expect(activation.match(/^ConditionPathExists=\|.*$/gm)).toHaveLength(5)
+  })
+
   test('every account has an id that Debian gives to no other, and no shell but root', () => {
     const { users } = evaluate(rootfs).evaluated!
     const withShell = [...users]
