@@ -41,7 +41,7 @@ describe('network-isolation', () => {
   /** Asks for an address and takes it. */
   async function lease(): Promise<string[]> {
     const said = await client.succeed(
-      ['udhcpc', '-i', 'lan', '-n', '-q', '-f', '-t', '5', '-B', '-s', '/run/lease', '-O', 'ntpsrv'],
+      ['udhcpc', '-i', 'lan', '-n', '-q', '-f', '-t', '5', '-s', '/run/lease', '-O', 'ntpsrv'],
       { timeoutMs: 60_000 },
     )
     const found = /ip=(\S+) router=(\S*) dns=(\S*) ntp=(\S*) domain=(\S*)/.exec(said)!.slice(1)
@@ -147,7 +147,10 @@ describe('network-isolation', () => {
 
   test('what is for the LAN does not leave on the WAN while its adapter is down', async () => {
     const wan = await device.network.lab.bridge('wan')
-    await using capture = await wan.capture(join(dir, 'no-adapter.pcap'), 'net 172.20.30.0/24')
+    await using capture = await wan.capture(
+      join(dir, 'no-adapter.pcap'),
+      `ether src ${gatewayMac} and net 172.20.30.0/24`,
+    )
     await gateway.succeed('ip link set eth1 down')
     await gateway.fail(`ping -c 2 -W 1 ${machineAddress}`)
     await gateway.succeed('ip link set eth1 up')

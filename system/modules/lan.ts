@@ -39,7 +39,9 @@ export const lan: Module = {
         CapabilityBoundingSet: 'CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE',
         User: 'dnsmasq',
         ProtectSystem: 'strict',
-        ReadWritePaths: `/var/lib/misc -${lanNamesFolder}`,
+        ReadWritePaths: '/var/lib/misc',
+        // Made empty at each start: dnsmasq tells of all its leases again, and no name of another network is left.
+        RuntimeDirectory: lanNamesFolder.replace(/^\/run\//, ''),
         ProtectHome: true,
         PrivateTmp: true,
         PrivateDevices: true,
@@ -63,6 +65,5 @@ export const lan: Module = {
   files: {
     [builtInPaths.dnsmasq]: { body: renderDnsmasq(lanDefaults) },
     [lanNameProgram]: { mode: 0o755, body: { hostPath: new URL('./lan-name.sh', import.meta.url) } },
-    '/usr/lib/tmpfiles.d/atomixos-lan.conf': { body: `d ${lanNamesFolder} 0755 dnsmasq dnsmasq -\n` },
   },
 }

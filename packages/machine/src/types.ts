@@ -318,6 +318,8 @@ export interface LabRunOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Folders of this machine that the program sees under the same path. The lab's `dir` is always among them. */
   readonly folders?: readonly string[]
+  /** Device nodes of this machine that the program may open, such as `tunDevice`. */
+  readonly devices?: readonly string[]
 }
 
 export interface LabProcess extends AsyncDisposable {

@@ -1,5 +1,5 @@
 import { lanDefaults } from '../lan.ts'
-import { formatIpv4, netmask, parseIpv4Cidr } from './ipv4.ts'
+import { formatIpv4, netmask, networkAddress, parseIpv4Cidr } from './ipv4.ts'
 import type { LanSettings } from './lan-settings.ts'
 
 /** Where the names of machines are noted as they get their addresses; only with a pattern for them. */
@@ -31,7 +31,8 @@ export function renderDnsmasq(lan: LanSettings): string {
     '# No default route: there is no way out. The time is served here.',
     'dhcp-option=option:router',
     `dhcp-option=option:ntp-server,${gateway}`,
-    'dhcp-leasefile=/var/lib/misc/dnsmasq.leases',
+    '# Of this network: leases of another would bring its names back.',
+    `dhcp-leasefile=/var/lib/misc/${formatIpv4(networkAddress({ address, prefix }))}-${prefix}.leases`,
     ...(lan.hostnamePattern === undefined
       ? []
       : [`hostsdir=${lanNamesFolder}`, `dhcp-script=${lanNameProgram}`]),
@@ -56,7 +57,7 @@ export function renderChrony(lan: LanSettings, ntpServers: readonly string[]): s
     'local stratum 10',
     '# Only on the address of the LAN, only for the LAN. The address may come later.',
     `bindaddress ${formatIpv4(address)}`,
-    `allow ${formatIpv4((address & netmask(prefix)) >>> 0)}/${prefix}`,
+    `allow ${formatIpv4(networkAddress({ address, prefix }))}/${prefix}`,
     'cmdport 0',
   ])
 }

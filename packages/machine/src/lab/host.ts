@@ -110,6 +110,7 @@ export class NamespaceHost implements LabHost {
         rootDir: programs.rootDir,
         stateDir: this.dir,
         folders: [labDir, ...(options.folders ?? [])],
+        devices: options.devices ?? [],
         links: this.#links,
         env: options.env ?? {},
       }),

@@ -18,9 +18,13 @@ export interface PlugContext {
   readonly deadlineMs: number
 }
 
+/** For programs that make network interfaces themselves: taps for QEMU, tunnels of a VPN. */
+export const tunDevice = '/dev/net/tun'
+
+/** Whether this process may open `tunDevice`: on many machines only root may. */
 export function tapsAllowed(): boolean {
   try {
-    accessSync('/dev/net/tun', constants.R_OK | constants.W_OK)
+    accessSync(tunDevice, constants.R_OK | constants.W_OK)
     return true
   } catch {
     return false

@@ -8,6 +8,8 @@ export interface SandboxSpec {
   readonly stateDir: string
   /** Seen under the same path, writable. */
   readonly folders: readonly string[]
+  /** Device nodes, seen under the same path; `/dev` is otherwise an almost empty one of its own. */
+  readonly devices?: readonly string[]
   /** Whether a path of this machine is a symlink, and to where; undefined: it does not exist. */
   readonly links: readonly { readonly name: string; readonly target: string }[]
   readonly env: Readonly<Record<string, string>>
@@ -36,6 +38,7 @@ export function sandboxArguments(spec: SandboxSpec): string[] {
       .flatMap((name) => ['--bind', `${spec.stateDir}/${name}`, `/${name}`]),
     ...['--proc', '/proc', '--dev', '/dev'],
     ...spec.folders.flatMap((folder) => ['--bind', folder, folder]),
+    ...(spec.devices ?? []).flatMap((path) => ['--dev-bind', path, path]),
     '--clearenv',
     ...Object.entries(env).flatMap(([name, value]) => ['--setenv', name, value]),
     ...['--chdir', '/root', '--'],

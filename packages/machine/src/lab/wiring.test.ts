@@ -36,12 +36,15 @@ test('a program on a host sees a tree, and the host folders over it', () => {
     hostName: 'server',
     stateDir: '/lab/server',
     folders: ['/lab'],
+    devices: ['/dev/net/tun'],
     links: [{ name: 'bin', target: 'usr/bin' }],
     env: { TZ: 'UTC' },
   }
   const inTree = sandboxArguments({ ...spec, rootDir: '/tree' }).join(' ')
   expect(inTree).toContain('--ro-bind /tree/usr /usr --symlink usr/bin /bin --bind /lab/server/etc /etc')
-  expect(inTree).toContain('--bind /lab /lab --clearenv --setenv PATH /usr/sbin:/usr/bin')
+  expect(inTree).toContain(
+    '--bind /lab /lab --dev-bind /dev/net/tun /dev/net/tun --clearenv --setenv PATH /usr/sbin:/usr/bin',
+  )
   expect(inTree).toContain('--setenv TZ UTC')
   const onThisMachine = sandboxArguments({ ...spec, rootDir: undefined }).join(' ')
   expect(onThisMachine).toContain('--ro-bind /usr /usr --symlink usr/bin /bin --ro-bind /etc /etc --bind')
