@@ -1,10 +1,10 @@
 /** Every port from both sides: by default, with an operator's lists, with lists that mean no good, over a power cut. */
 import { join } from 'node:path'
-import { firewallInboundPath } from '@atomixos/config'
+import { firewallInboundPath, hostNetworkPath, lanSettingsPath } from '@atomixos/config'
 import type { LabHost, Machine } from '@atomixos/machine'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { waitUntilUp } from './gateway.ts'
-import { providerAddress } from './gateway-network.ts'
+import { bootMs, waitUntilUp } from './gateway.ts'
+import { gatewayMac, lanMac, providerAddress } from './gateway-network.ts'
 import {
   lanAddress,
   lanMachine,
@@ -14,7 +14,7 @@ import {
   wanAddressOf,
   withPorts,
 } from './operator-network.ts'
-import { scanTcp, scanUdp } from './port-scan.ts'
+import { linkLocal, scanTcp, scanTcp6, scanUdp } from './port-scan.ts'
 import { type ProvisionedGateway, provisionedGateway } from './provisioned.ts'
 import { storyDir } from './setup.ts'
 
@@ -61,6 +61,32 @@ describe('firewall', () => {
       refused: 0,
     })
     await provider.fail(['ping', '-c', '2', '-W', '1', wanAddress])
+  })
+
+  test('over IPv6 no port says anything, to either side, and nobody answers for the gateway', async () => {
+    const { provider, lab } = device.network
+    // The scan sees what is open: on a neighbour that has a port.
+    const neighbourMac = '52:54:00:66:00:01'
+    const neighbour = await lab.host('neighbour', { wan: { mac: neighbourMac } })
+    await using _ = await neighbour.spawn(['socat', 'TCP6-LISTEN:443,fork', 'SYSTEM:true'])
+    await neighbour.waitUntilSucceeds([
+      'sh',
+      '-c',
+      'ip -6 -o address show dev wan | grep -v tentative | grep fe80',
+    ])
+    const onNeighbour = await scanTcp6(provider, { mac: neighbourMac, card: 'wan', ports: '440-450' })
+    expect(onNeighbour.open).toEqual([443])
+
+    const nothing = { open: [], refused: [] }
+    expect(await scanTcp6(provider, { mac: gatewayMac, card: 'wan' })).toEqual(nothing)
+    expect(await scanTcp6(machine, { mac: lanMac, card: 'lan', ports: some })).toEqual(nothing)
+    const pingAll = (card: string) => ['ping', '-6', '-c', '2', '-W', '1', `ff02::1%${card}`]
+    expect(await provider.run(pingAll('wan'))).not.toMatchObject({
+      stdout: expect.stringContaining(linkLocal(gatewayMac)),
+    })
+    expect(await machine.run(pingAll('lan'))).not.toMatchObject({
+      stdout: expect.stringContaining(linkLocal(lanMac)),
+    })
   })
 
   test('the LAN reaches what listens', async () => {
@@ -138,6 +164,26 @@ describe('firewall', () => {
       Number(await gateway.succeed(`systemctl show -P ActiveEnterTimestampMonotonic ${unit}`))
     expect(await when('nftables')).toBeLessThan(await when('activation'))
     expect(await when('activation')).toBeLessThan(await when('systemd-networkd'))
+  })
+
+  test('settings that mean no good, at a start: the safe ones hold, and it is said why', async () => {
+    await gateway.writeFile(firewallInboundPath, '{"wan":{"tcp":["1-65535"]},"lan":{"tcp":[443]}}')
+    await gateway.writeFile(lanSettingsPath, '{"gateway_cidr":"0.0.0.0/0","domain":"x\\nserver=192.0.2.1"}')
+    await gateway.writeFile(hostNetworkPath, '{"interfaces":{"eth1":{"mode":"dhcp"}},"ntp":null}')
+    await gateway.succeed('sync')
+    await gateway.reboot({ timeoutMs: bootMs })
+    await waitUntilUp(gateway)
+    const said = await gateway.succeed('journalctl --no-pager -b -o cat -u activation')
+    for (const path of [firewallInboundPath, lanSettingsPath, hostNetworkPath]) expect(said).toContain(path)
+    expect(await gateway.failedUnits()).toEqual(['activation.service'])
+    expect(await gateway.succeed('ip -4 -o address show dev eth1')).toContain(`${lanAddress}/24`)
+    wanAddress = await wanAddressOf(gateway)
+    await listen(gateway, listening)
+    const ports = { ports: some }
+    expect(
+      await scanTcp(device.network.provider, { address: wanAddress, from: providerAddress, ...ports }),
+    ).toEqual({ open: [], refused: [] })
+    expect(await fromLan(some)).toEqual({ open: [22, 53, 8080], refused: [] })
   })
 
   test('stopping the firewall does not open it', async () => {
