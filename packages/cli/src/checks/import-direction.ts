@@ -13,7 +13,7 @@ export const allowedImports: Readonly<Record<string, readonly string[]>> = {
   system: ['packages/config', 'packages/image'],
   'packages/cli': ['packages/config', 'packages/image', 'packages/machine', 'system', 'e2e'],
   e2e: ['packages/machine', 'system', 'packages/config'],
-  bench: ['packages/config', 'packages/image', 'packages/machine', 'system', 'packages/cli'],
+  bench: ['packages/config', 'packages/image', 'packages/machine', 'system', 'packages/cli', 'e2e'],
 }
 
 const partOfPackage: Readonly<Record<string, string>> = {

@@ -4,23 +4,36 @@ import { UserError } from '@atomixos/image/errors.ts'
 import type { Command } from 'commander'
 import { runProgram } from '../checks/run-program.ts'
 import type { CommandContext } from '../context.ts'
+import { prepareE2e } from './e2e.ts'
+
+/** Benchmarks on a machine that is prepared as for this story. */
+const storyOf: Readonly<Record<string, string>> = { network: 'network-isolation' }
 
 export function addBench(program: Command, context: CommandContext): void {
   program
     .command('bench')
     .description('measure; prints ratios from one run, never judges')
-    .argument('<NAME>', 'build')
+    .argument('<NAME>', 'build, network')
     .argument('[OPTION...]', "the benchmark's own options")
     .allowUnknownOption()
-    .addHelpText('after', '\nExamples:\n  ./atomixos bench build\n')
+    .addHelpText('after', '\nExamples:\n  ./atomixos bench build\n  ./atomixos bench network --rounds 20\n')
     .action(async (name: string, rest: string[]) => {
       const { rootDir } = context.workspace
       const path = join(rootDir, 'bench', `${name}.ts`)
       if (!/^[a-z-]+$/.test(name) || !existsSync(path)) {
-        throw new UserError(`there is no benchmark "${name}"`, { hint: 'there is: build', exitCode: 2 })
+        throw new UserError(`there is no benchmark "${name}"`, {
+          hint: 'there are: build, network',
+          exitCode: 2,
+        })
       }
+      const story = storyOf[name]
+      const needsMachine = story !== undefined && !rest.includes('--help')
+      const setupPath = needsMachine
+        ? await prepareE2e(context, { names: [story], thorough: false })
+        : undefined
       process.exitCode = await runProgram([process.execPath, path, ...rest], {
         cwd: rootDir,
+        ...(setupPath !== undefined && { env: { ATOMIXOS_E2E: setupPath } }),
         signal: context.signal,
       })
     })

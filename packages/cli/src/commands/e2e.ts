@@ -67,11 +67,30 @@ export async function runE2e(
       })
     }
   }
-  const built = await build(context, { board: 'rock64' })
   const told = options.names.length > 0 ? options.names : stories.map((story) => story.name)
+  const setupPath = await prepareE2e(context, { names: told, thorough: options.thorough })
+  return runVitest({
+    rootDir: workspace.rootDir,
+    project: 'e2e',
+    filters: options.names.map((name) => `e2e/${name}${suffix}`),
+    env: { ATOMIXOS_E2E: setupPath },
+    signal,
+  })
+}
+
+/**
+ * Builds what machines of these stories need: image, bundles, tree of programs. Path of the file that tells of it, for
+ * the variable `ATOMIXOS_E2E`.
+ */
+export async function prepareE2e(
+  context: CommandContext,
+  { names, thorough }: { readonly names: readonly string[]; readonly thorough: boolean },
+): Promise<string> {
+  const { workspace } = context
+  const built = await build(context, { board: 'rock64' })
   const bundles = await buildBundleFixtures(
     context,
-    told.flatMap((name) => bundlesOfStory[name] ?? []),
+    names.flatMap((name) => bundlesOfStory[name] ?? []),
   )
   const tree = await openMachineTree(context)
   const workDir = join(workspace.cacheDir, 'e2e')
@@ -86,19 +105,13 @@ export async function runE2e(
         workDir,
         programsDir: tree.dir,
         bundles,
-        thorough: options.thorough,
+        thorough,
       },
       null,
       2,
     ),
   )
-  return runVitest({
-    rootDir: workspace.rootDir,
-    project: 'e2e',
-    filters: options.names.map((name) => `e2e/${name}${suffix}`),
-    env: { ATOMIXOS_E2E: setupPath },
-    signal,
-  })
+  return setupPath
 }
 
 /** A story is a file in `e2e/`; its first comment says what it tells. */
