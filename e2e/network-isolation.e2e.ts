@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import { lanSettingsPath } from '@atomixos/config'
 import type { LabHost, Machine } from '@atomixos/machine'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { sendAdvertisement, sendRouted } from './forged-packets.ts'
 import { gatewayMac, lanMac, providerAddress, updateHostName } from './gateway-network.ts'
 import { lanAddress, lanMachine, machineAddress, reloadNetwork, wanAddressOf } from './operator-network.ts'
+import { linkLocal } from './port-scan.ts'
 import { type ProvisionedGateway, provisionedGateway } from './provisioned.ts'
 import { storyDir } from './setup.ts'
 
@@ -103,6 +105,11 @@ describe('network-isolation', () => {
     await machine.fail(ping(providerAddress))
     await machine.fail(ping(wanAddress))
     await machine.fail(['socat', '-u', '/dev/null', `TCP4:${providerAddress}:53,connect-timeout=2`])
+    await machine.run(['socat', '-u', 'SYSTEM:echo question', `UDP4-SENDTO:${providerAddress}:53`])
+    await provider.run(['socat', '-u', 'SYSTEM:echo question', `UDP4-SENDTO:${machineAddress}:53`])
+    // With the way written into the packet, loose and strict.
+    await sendRouted(machine, machineAddress, lanAddress, providerAddress)
+    await sendRouted(provider, providerAddress, wanAddress, machineAddress)
     await provider.fail(ping(machineAddress))
     await provider.fail(ping(lanAddress))
     for (const port of [22, 53, 8080]) {
@@ -134,6 +141,49 @@ describe('network-isolation', () => {
     expect(await attempts('forwarding')).toEqual({ onWan: [], onLan: [] })
     await gateway.succeed('sysctl -w net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0')
     await gateway.succeed('for i in 0 1 2; do nft delete table inet other$i; done')
+  })
+
+  test('nobody on the WAN gets an address from the gateway', async () => {
+    const wan = await device.network.lab.bridge('wan')
+    await using capture = await wan.capture(
+      join(dir, 'dhcp.pcap'),
+      `ether src ${gatewayMac} and udp src port 67`,
+    )
+    const neighbour = await device.network.lab.host('neighbour', { wan: { mac: '52:54:00:66:00:02' } })
+    await neighbour.run(['udhcpc', '-i', 'wan', '-n', '-q', '-f', '-t', '3', '-T', '1', '-s', '/bin/true'], {
+      timeoutMs: 30_000,
+    })
+    expect(await capture.stop()).toEqual([])
+  })
+
+  test('a router, a neighbour and a way of IPv6 that somebody claims to be change nothing', async () => {
+    const { provider } = device.network
+    for (const [host, mac] of [
+      [provider, gatewayMac],
+      [machine, lanMac],
+    ] as const) {
+      const card = host === provider ? 'wan' : 'lan'
+      await host.succeed(['ip', '-6', 'addr', 'replace', '2001:db8:1::1/64', 'dev', card, 'nodad'])
+      await sendAdvertisement(host, card)
+      // The gateway as its way to the other side.
+      await host.succeed(['ip', '-6', 'neigh', 'replace', linkLocal(mac), 'lladdr', mac, 'dev', card])
+      await host.succeed([
+        'ip',
+        '-6',
+        'route',
+        'replace',
+        '2001:db8:2::/64',
+        'via',
+        linkLocal(mac),
+        'dev',
+        card,
+      ])
+      await host.fail(['ping', '-6', '-c', '2', '-W', '1', '2001:db8:2::1'])
+      await host.fail(['ping', '-6', '-c', '2', '-W', '1', `${linkLocal(mac)}%${card}`])
+    }
+    expect(await gateway.succeed('ip -6 -o address show scope global; ip -6 route show default')).toBe('')
+    const neighbours = await gateway.succeed('ip -6 neigh show dev eth0; ip -6 neigh show dev eth1')
+    expect(neighbours).not.toContain('REACHABLE')
   })
 
   test('the WAN is not told where the LAN is', async () => {
