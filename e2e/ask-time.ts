@@ -7,7 +7,7 @@ export interface TimeAnswer {
   /** 0: synchronised; 3: the server does not know the time. */
   readonly leap: number
   readonly stratum: number
-  /** Of the server's clock, less this machine's. */
+  /** Of the server's clock, less this machine's, in whole seconds. */
   readonly offsetSeconds: number
 }
 
@@ -23,7 +23,6 @@ export async function askTime(host: LabHost, address: string): Promise<TimeAnswe
 // RFC 5905: version 4, client; the answer's time of sending is at byte 40, in seconds since 1900.
 const program = String.raw`
 use Socket;
-use Time::HiRes 'time';
 socket(my $s, PF_INET, SOCK_DGRAM, 17) or die "socket: $!";
 for (1 .. 3) {
   send($s, pack('C', 0x23) . "\0" x 47, 0, pack_sockaddr_in(123, inet_aton($ARGV[0])));
@@ -31,8 +30,8 @@ for (1 .. 3) {
   vec($ready, fileno($s), 1) = 1;
   next unless select($ready, undef, undef, 2);
   defined recv($s, my $packet, 512, 0) or next;
-  my ($first, $stratum, $seconds, $fraction) = unpack('CCx38NN', $packet);
-  printf "%d %d %.3f\n", $first >> 6, $stratum, $seconds - 2208988800 + $fraction / 2**32 - time;
+  my ($first, $stratum, $seconds) = unpack('CCx38N', $packet);
+  print $first >> 6, " $stratum ", $seconds - 2208988800 - time, "\n";
   last;
 }
 `

@@ -99,7 +99,6 @@ describe('flood', () => {
  */
 const flood = String.raw`
 use Socket;
-use Time::HiRes 'time', 'sleep';
 my ($to, $kind, $seconds) = @ARGV;
 $| = 1;
 my $target = inet_aton($to);
@@ -119,7 +118,7 @@ sub packet {
 }
 my $own = inet_aton('203.0.113.1');
 my ($count, $start) = (0, time);
-while (time - $start < $seconds) {
+while (time - $start <= $seconds) {
   for (1 .. 40) {
     my $made = pack('C4', 198, 18 + int rand 2, int rand 256, 1 + int rand 254);
     my $data;
@@ -136,8 +135,7 @@ while (time - $start < $seconds) {
     send($s, $data, 0, $address);
     print "sent $count\n" if ++$count % 1000 == 0;
   }
-  my $ahead = $count / 4000 - (time - $start);
-  sleep($ahead) if $ahead > 0;
+  select(undef, undef, undef, 0.01);
 }
 print "done: $count packets\n";
 `

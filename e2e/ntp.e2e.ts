@@ -61,7 +61,7 @@ describe('ntp', () => {
       // Unreachable servers are asked about once a minute.
       const answer = await untilStratum(upstreamStratum + 1, 240_000)
       expect(answer.leap).toBe(0)
-      expect(Math.abs(answer.offsetSeconds)).toBeLessThan(1)
+      expect(Math.abs(answer.offsetSeconds)).toBeLessThanOrEqual(1)
       expect(await gateway.succeed('chronyc -n sources')).toContain(`^* ${providerAddress}`)
     }
     // Lost: what it knew holds; and after a restart, which knows nothing, its own clock does.
