@@ -87,10 +87,10 @@ async function runFlash(context: CommandContext, device: string, options: FlashO
   for (const line of renderWritten(plan, written, seconds)) process.stdout.write(`${line}\n`)
 }
 
-async function hashed({ reporter }: CommandContext, path: string): Promise<FlashImage> {
+async function hashed({ reporter, signal }: CommandContext, path: string): Promise<FlashImage> {
   const task = reporter.task(`checking ${shortPath(path)}`)
   try {
-    const image = await readFlashImage(path)
+    const image = await readFlashImage(path, signal)
     task.done()
     return image
   } catch (error) {
