@@ -7,6 +7,8 @@ export interface Target extends AsyncDisposable {
   readonly path: string
   readonly sizeBytes: number
   readonly file: FileHandle
+  /** Not a file that stands for one. */
+  readonly isDevice: boolean
   /** Reads and writes go past the page cache: what is read back comes from the device. */
   readonly uncached: boolean
 }
@@ -41,6 +43,7 @@ export async function openTarget(path: string, sizeBytes: number): Promise<Targe
   return {
     path,
     sizeBytes,
+    isDevice: !found.isFile(),
     ...opened,
     // The one who wrote closes by hand, to hear of errors; what is left here is the way of a failure.
     [Symbol.asyncDispose]: () => opened.file.close().catch(() => {}),
@@ -99,15 +102,19 @@ function explainOpening(path: string, error: NodeJS.ErrnoException): UserError {
 }
 
 /** In words, what a device's error means while it is written or read back. */
-export function describeDeviceError(error: NodeJS.ErrnoException): string {
+export function describeDeviceError(error: NodeJS.ErrnoException, { isDevice }: Target): string {
   const words: Readonly<Record<string, string>> = {
-    EIO: 'the device reports an error (it was pulled out, or card, reader or cable are bad)',
+    EIO: 'the device reports an error (it was pulled out, or the card, reader or cable are bad)',
     ENODEV: 'the device is gone (it was pulled out)',
     ENXIO: 'the device is gone (it was pulled out)',
     ENOMEDIUM: 'the card is gone (it was pulled out)',
-    ENOSPC: 'there is no space left',
+    // A device whose medium has gone has a size of nothing.
+    ENOSPC: isDevice
+      ? 'the device ends here (it was pulled out, or is smaller than it says)'
+      : 'the disk that holds it is full',
     EROFS: 'the device is write-protected',
     EPERM: 'the device is write-protected',
+    EFBIG: 'it may not become that large',
   }
   return words[error.code ?? ''] ?? error.message
 }

@@ -248,7 +248,7 @@ class Device {
       if (error instanceof UserError) throw error
       const where = position === undefined ? '' : ` at ${(position / 1e6).toFixed(0)} MB`
       throw new UserError(
-        `${this.target.path} could not be ${doing}${where}: ${describeDeviceError(error as NodeJS.ErrnoException)}`,
+        `${this.target.path} could not be ${doing}${where}: ${describeDeviceError(error as NodeJS.ErrnoException, this.target)}`,
         { cause: error },
       )
     }
