@@ -9,6 +9,7 @@ import { addFeed } from './commands/feed.ts'
 import { addFlash } from './commands/flash.ts'
 import { addKeys } from './commands/keys.ts'
 import { addLock } from './commands/lock.ts'
+import { addSerial } from './commands/serial.ts'
 import { addTest } from './commands/test.ts'
 import { addVerifyReproducible } from './commands/verify-reproducible.ts'
 import { addVm } from './commands/vm.ts'
@@ -39,6 +40,7 @@ export function createProgram(context: CommandContext): Command {
   addVerifyReproducible(program, context)
   program.commandsGroup('Devices:')
   addFlash(program, context)
+  addSerial(program, context)
   program.commandsGroup('Updates:')
   addBundle(program, context)
   addFeed(program, context)
