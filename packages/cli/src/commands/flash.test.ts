@@ -207,6 +207,44 @@ describe('flash', () => {
   })
 })
 
+describe('the question at a terminal', () => {
+  /** What a person sees who types this answer when asked. */
+  async function answer(typed: string, ...args: string[]): Promise<string> {
+    const tools = await given.inputs.toolTree('tools-machine')
+    const { loader, env } = tools.unconfined()
+    const command = [process.execPath, main, 'flash', ...args].join(' ')
+    const [program, ...rest] = [...loader, join(tools.dir, 'usr/bin/socat')]
+    const child = spawn(program!, [...rest, '-t1', `EXEC:${command},pty,setsid,ctty,stderr`, 'STDIO'], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+      env: { ...process.env, ...env, TERM: 'dumb', NODE_COMPILE_CACHE: join(dir, 'compile-cache') },
+    })
+    let seen = ''
+    child.stdout.on('data', (bytes: Buffer) => {
+      const asked = seen.includes('to overwrite')
+      seen += bytes.toString()
+      if (!asked && seen.includes('to overwrite')) child.stdin.write(typed)
+    })
+    await new Promise((resolve) => child.once('close', resolve))
+    return seen.replaceAll('\r', '')
+  }
+
+  test('yes goes on', async () => {
+    const seen = await answer('yes\n', '-i', image, card)
+    expect(seen).toContain(`Type yes to overwrite ${card}: `)
+    expect(seen).toContain(`${card} has the image: `)
+    expect((await readFile(card)).subarray(0, gpt.diskBytes).equals(await readFile(image))).toBe(true)
+  })
+
+  test.each([
+    ['another word', 'y\n', 'atomixos: not confirmed. Nothing was changed.'],
+    ['the end of input', '\x04', 'atomixos: not confirmed. Nothing was changed.'],
+    ['Ctrl-C', '\x03', 'atomixos: interrupted'],
+  ])('%s does not', async (_, typed, message) => {
+    expect(await answer(typed, '-i', image, card)).toContain(message)
+    expect(await untouched()).toBe(true)
+  })
+})
+
 describe('flash --list', () => {
   test('gives JSON for scripts, with the reasons for a refusal', async () => {
     const { stdout, exitCode } = await run('--list', '--json')
