@@ -1,54 +1,12 @@
-/** The command line: arguments in; text, JSON and exit codes out. Each command is a file in `commands/`. */
+/** The command line: arguments in; text, JSON and exit codes out. `program.ts` joins the commands, a file each in `commands/`. */
 import { UserError } from '@atomixos/image/errors.ts'
-import { Command, CommanderError } from 'commander'
-import { addBench } from './commands/bench.ts'
-import { addBuild } from './commands/build.ts'
-import { addBundle } from './commands/bundle.ts'
-import { addCheck } from './commands/check.ts'
-import { addClean } from './commands/clean.ts'
-import { addE2e } from './commands/e2e.ts'
-import { addFeed } from './commands/feed.ts'
-import { addKeys } from './commands/keys.ts'
-import { addLock } from './commands/lock.ts'
-import { addTest } from './commands/test.ts'
-import { addVerifyReproducible } from './commands/verify-reproducible.ts'
-import { addVm } from './commands/vm.ts'
+import { CommanderError } from 'commander'
 import { createContext, Interrupted } from './context.ts'
 import { OutputFailed } from './output-failure.ts'
+import { createProgram } from './program.ts'
 
 const context = createContext()
-
-const program = new Command('atomixos')
-  .description('Builds AtomixOS, boots it and tests it.')
-  .usage('COMMAND [OPTIONS]')
-  .helpCommand(false)
-  .addHelpText(
-    'beforeAll',
-    `Examples:
-  ./atomixos build                   everything for the Rock64 into dist/rock64/
-  ./atomixos vm                      boot what was built, serial console in this terminal
-  ./atomixos test                    every check and test there is
-`,
-  )
-  .showSuggestionAfterError()
-  .exitOverride()
-
-program.commandsGroup('Build:')
-addBuild(program, context)
-addCheck(program, context)
-addLock(program, context)
-addVerifyReproducible(program, context)
-program.commandsGroup('Updates:')
-addBundle(program, context)
-addFeed(program, context)
-addKeys(program, context)
-program.commandsGroup('Run and test:')
-addVm(program, context)
-addE2e(program, context)
-addTest(program, context)
-addBench(program, context)
-program.commandsGroup('Housekeeping:')
-addClean(program, context)
+const program = createProgram(context)
 
 process.exitCode = await main(process.argv.slice(2))
 // Whatever still holds the event loop (an aborted download's socket, say) must not hold the person.

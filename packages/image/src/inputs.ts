@@ -151,7 +151,7 @@ export class Inputs {
   #target(name: string): Lock['targets'][string] {
     const target = this.lock.targets[name]
     if (target === undefined) {
-      throw new UserError(`the lock has no target ${name}`, { hint: 'run ./atomixos lock', exitCode: 2 })
+      throw new UserError(`the lock has no target ${name}`, { hint: 'run `./atomixos lock`', exitCode: 2 })
     }
     return target
   }

@@ -21,6 +21,8 @@ export async function readGpt(path: string): Promise<FoundGpt> {
   }
   const diskBytes = await diskSize(file)
   const readCopy = async (sector: number) => {
+    // Of a file that has no sector but the first, if that.
+    if (sector < 1) return undefined
     const bytes = await read(sector * sectorBytes, sectorBytes)
     const header = bytes.byteLength === sectorBytes ? decodeHeader(bytes) : undefined
     if (header === undefined || header.ownSector !== sector) return undefined

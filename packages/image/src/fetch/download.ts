@@ -81,7 +81,7 @@ async function fetchFromAny(file: Download, partial: string, options: DownloadOp
   }
   const asked = file.addresses.map((address) => `  ${address}`).join('\n')
   throw new FileNotThere(`${file.title} is not on the mirror (404):\n${asked}`, {
-    hint: 'choose another mirror with ATOMIXOS_DEBIAN_MIRROR, or run ./atomixos lock',
+    hint: 'choose another mirror with ATOMIXOS_DEBIAN_MIRROR, or run `./atomixos lock`',
   })
 }
 

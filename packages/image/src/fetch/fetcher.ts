@@ -23,7 +23,7 @@ export class LockedFileGone extends UserError {
     const names = [...new Set(files.map(({ file }) => fileName(file)))]
     const shown = names.length > 5 ? [...names.slice(0, 5), `and ${names.length - 5} more`] : names
     super(`the mirror no longer has ${shown.join(', ')} (locked for ${targets.join(', ')})`, {
-      hint: 'run ./atomixos lock to take what replaced it, or set ATOMIXOS_DEBIAN_SNAPSHOT to an archive that keeps old versions',
+      hint: 'run `./atomixos lock` to take what replaced it, or set ATOMIXOS_DEBIAN_SNAPSHOT to an archive that keeps old versions',
     })
     this.files = files
     this.targets = targets

@@ -28,4 +28,4 @@ export function repartDefinitions(partitions: readonly PartitionLayout[]): Repar
 }
 
 /** Less than this behind slot B means that the disk is not one that the product runs on. */
-const dataBytesMin = 256 * MiB
+export const dataBytesMin = 256 * MiB

@@ -69,7 +69,7 @@ export async function readLock(path: string): Promise<Lock> {
 }
 
 export function parseLock(text: string, name: string): Lock {
-  const hint = 'take the file from version control again, or run ./atomixos lock'
+  const hint = 'take the file from version control again, or run `./atomixos lock`'
   let json: unknown
   try {
     json = JSON.parse(text)

@@ -14,7 +14,15 @@ const architectures: Readonly<Record<string, HostArchitecture>> = {
   arm64: { debian: 'arm64', libraryDir: 'usr/lib/aarch64-linux-gnu', loader: 'ld-linux-aarch64.so.1' },
 }
 
-export function hostArchitecture(arch: string = process.arch): HostArchitecture {
+export function hostArchitecture(
+  arch: string = process.arch,
+  platform: string = process.platform,
+): HostArchitecture {
+  if (platform !== 'linux') {
+    throw new UserError(`AtomixOS is built with Linux programs, and this is ${platform}`, {
+      hint: 'build on Linux, or in a virtual machine with it; `./atomixos flash` and `serial` work here',
+    })
+  }
   const found = Object.hasOwn(architectures, arch) ? architectures[arch] : undefined
   if (found === undefined) {
     throw new UserError(`AtomixOS cannot be built on ${arch}: there are no tools for it`, {
