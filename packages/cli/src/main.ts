@@ -6,6 +6,7 @@ import { addBuild } from './commands/build.ts'
 import { addBundle } from './commands/bundle.ts'
 import { addCheck } from './commands/check.ts'
 import { addClean } from './commands/clean.ts'
+import { addConfig } from './commands/config.ts'
 import { addE2e } from './commands/e2e.ts'
 import { addFeed } from './commands/feed.ts'
 import { addKeys } from './commands/keys.ts'
@@ -38,6 +39,8 @@ addBuild(program, context)
 addCheck(program, context)
 addLock(program, context)
 addVerifyReproducible(program, context)
+program.commandsGroup('Devices:')
+addConfig(program, context)
 program.commandsGroup('Updates:')
 addBundle(program, context)
 addFeed(program, context)

@@ -19,6 +19,7 @@ export function checkConfig(value: unknown): Checked {
   const problems = new Findings()
   const warnings = new Findings()
   checkSchema(operatorSchema, value, [], problems.tell)
+  problems.settle()
   if (isTable(value)) {
     checkUsers(value['users'], problems.tell)
     checkNetwork(value['network'], problems, warnings.tell)

@@ -1,5 +1,5 @@
 import { nearest } from './nearest.ts'
-import { type Path, type Tell, valueText } from './places.ts'
+import { type Path, pathText, type Tell, valueText } from './places.ts'
 import type { DirectiveNode, ListNode, NamesNode, Node, TableNode } from './words.ts'
 
 /** Tells everything in which a value differs from its schema. Deeper than the schema nothing is looked at. Pure. */
@@ -67,7 +67,8 @@ function checkTable(node: TableNode, value: unknown, path: Path, tell: Tell): vo
     else tell([...path, key], 'there is no such key', keyHint(key, Object.keys(node.keys)))
   }
   for (const key of node.required) {
-    if (!Object.hasOwn(value, key)) tell([...path, key], 'it is missing', missingHint(node.keys[key]!))
+    if (!Object.hasOwn(value, key))
+      tell([...path, key], 'it is missing', missingHint(node.keys[key]!, [...path, key]))
   }
 }
 
@@ -79,7 +80,9 @@ function keyHint(key: string, allowed: readonly string[]): string {
     : `allowed: ${allowed.join(', ')}`
 }
 
-function missingHint(node: Node): string | undefined {
+function missingHint(node: Node, path: Path): string | undefined {
+  if (node.kind === 'table') return `write a table [${pathText(path)}]`
+  if (node.kind === 'names') return `write a table for each, such as [${pathText(path)}.${node.example}]`
   if (node.example !== undefined) return `for example ${JSON.stringify(node.example)}`
   return node.kind === 'flag' ? 'say true or false' : undefined
 }

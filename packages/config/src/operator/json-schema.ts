@@ -14,8 +14,19 @@ export function jsonSchema(): Readonly<Record<string, unknown>> {
     $id: schemaId,
     title: 'AtomixOS config.toml',
     ...schemaOf(operatorSchema),
+    $defs: {
+      scalar: {
+        anyOf: [{ type: 'string', pattern: directiveLine }, { type: 'number' }, { type: 'boolean' }],
+      },
+      directive: { anyOf: [scalar, { type: 'array', items: scalar }] },
+      once: { anyOf: [scalar, { type: 'array', items: scalar, minItems: 1, maxItems: 1 }] },
+    },
   }
 }
+
+const scalar = { $ref: '#/$defs/scalar' }
+/** One line. */
+const directiveLine = '^[^\\u0000\\r\\n]*$'
 
 function schemaOf(node: Node): Record<string, unknown> {
   const about = {
@@ -50,13 +61,8 @@ function schemaOf(node: Node): Record<string, unknown> {
         ...(node.itemsMin > 0 && { minItems: node.itemsMin }),
         maxItems: node.itemsMax,
       }
-    case 'directive': {
-      const items = {
-        anyOf: [{ type: 'string', pattern: directiveLine }, { type: 'number' }, { type: 'boolean' }],
-      }
-      const list = { type: 'array', items, ...(node.once && { minItems: 1, maxItems: 1 }) }
-      return { ...about, anyOf: [...items.anyOf, list] }
-    }
+    case 'directive':
+      return { ...about, $ref: node.once ? '#/$defs/once' : '#/$defs/directive' }
     case 'text':
       return { type: 'string', ...about, ...(node.pattern !== undefined && { pattern: node.pattern }) }
     case 'choice':
@@ -67,6 +73,3 @@ function schemaOf(node: Node): Record<string, unknown> {
       return { type: 'boolean', ...about }
   }
 }
-
-/** One line that does not end in a backslash. */
-const directiveLine = '^[^\\u0000\\r\\n]*$'

@@ -41,20 +41,29 @@ export function valueText(value: unknown): string {
   return shown(value)
 }
 
-/** Two findings at one place would say the same twice: the first stays. */
+/** What was found, each thing once. */
 export class Findings {
   readonly list: Finding[] = []
   private readonly seen = new Set<string>()
+  private readonly places = new Set<string>()
+  private settled: ReadonlySet<string> = new Set()
 
   readonly tell: Tell = (path, message, hint) => {
-    const key = JSON.stringify(path)
-    if (this.seen.has(key)) return
+    const place = JSON.stringify(path)
+    const key = `${place} ${message}`
+    if (this.settled.has(place) || this.seen.has(key)) return
     this.seen.add(key)
+    this.places.add(place)
     this.list.push({ path, message, ...(hint !== undefined && { hint }) })
+  }
+
+  /** From now on nothing more is told of places that something was told of: it would follow from that. */
+  settle(): void {
+    this.settled = new Set(this.places)
   }
 
   /** Whether something was told of this place, or of what it is in. */
   hasWithin(path: Path): boolean {
-    return path.some((_, index) => this.seen.has(JSON.stringify(path.slice(0, index + 1))))
+    return path.some((_, index) => this.places.has(JSON.stringify(path.slice(0, index + 1))))
   }
 }

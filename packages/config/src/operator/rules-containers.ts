@@ -24,8 +24,10 @@ export function checkContainers(config: unknown, tell: Tell, warn: Tell): void {
     if (!isTable(value)) continue
     const section = value[sectionOf[kind]]
     if (kind === 'container') {
-      checkImage(section, [...path, 'Container'], tell)
-      checkInstall(value['Install'], [...path, 'Install'], tell)
+      if (!modes.includes('rootless')) {
+        checkImage(section, [...path, 'Container'], tell)
+        checkInstall(value['Install'], [...path, 'Install'], tell)
+      }
       warnOfOrder(value['Unit'], [...path, 'Unit'], warn)
     }
     if (modes.includes('rootless')) {
@@ -60,7 +62,7 @@ function checkImage(section: unknown, path: Path, tell: Tell): void {
   const text = scalarText(image)
   if (text.trim() === '') tell([...path, 'Image'], 'it is empty', 'for example "docker.io/library/caddy:2"')
   // Podman would take it for an option, and the first word of Exec for the image.
-  if (text.startsWith('-')) tell([...path, 'Image'], `${valueText(text)} is not the name of an image`)
+  else if (text.startsWith('-')) tell([...path, 'Image'], `${valueText(text)} is not the name of an image`)
 }
 
 /** Quadlet makes links of these names. With a path in one, a link would be anywhere. */

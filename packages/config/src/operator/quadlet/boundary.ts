@@ -100,7 +100,7 @@ export function parsePublished(value: string): Published | undefined {
 export function checkSection(section: Section, value: unknown, path: Path, tell: Tell): void {
   for (const [name, lines] of rawLines(value)) {
     if (!Object.hasOwn(directives[section], name)) continue
-    judge(directives[section][name]!, name, lines, [...path, name], tell)
+    judge(directives[section][name]!, lines, [...path, name], name !== 'Exec', tell)
   }
 }
 
@@ -114,11 +114,11 @@ export function checkUnitSection(section: 'Unit' | 'Install', value: unknown, pa
         'without privileges it is not allowed',
         meant === undefined ? 'docs/config.md has the list' : `did you mean "${meant}"?`,
       )
-    } else judge(verdict, name, lines, [...path, name], tell)
+    } else judge(verdict, lines, [...path, name], false, tell)
   }
 }
 
-function judge(verdict: Verdict, name: string, lines: readonly Line[], path: Path, tell: Tell): void {
+function judge(verdict: Verdict, lines: readonly Line[], path: Path, isArgument: boolean, tell: Tell): void {
   if (verdict.verdict === 'refused') {
     tell(path, 'without privileges it is refused', verdict.why)
     return
@@ -127,22 +127,25 @@ function judge(verdict: Verdict, name: string, lines: readonly Line[], path: Pat
     const place = at === undefined ? path : [...path, at]
     if (verdict.verdict === 'checked' && !verdict.accept(text)) {
       tell(place, `${valueText(text)} is not allowed without privileges`, `allowed: ${verdict.what}`)
-    } else if (name === 'PublishPort' && parsePublished(text) === undefined) {
+    } else if (path.at(-1) === 'PublishPort' && isArgument && parsePublished(text) === undefined) {
       tell(
         place,
         `${valueText(text)} has no numeric port of the host`,
         'for example "8080:80", or "5353:53/udp"',
       )
-    } else if (verdict.verdict === 'free' && name !== 'Exec' && /(?:^|\s)["']?\$/.test(text)) {
-      // systemd would split it into as many arguments of podman as it has words. What Exec says comes behind them all.
-      tell(
-        place,
-        `${valueText(text)} has a word that begins with "$"`,
-        'write out what it stands for, or put it into Exec',
-      )
+    } else if (verdict.verdict === 'free' && isArgument && vanishing.test(text)) {
+      const hint = 'write out what it stands for, or put it into Exec'
+      tell(place, `${valueText(text)} has a word that begins with "$"`, hint)
     }
   }
 }
+
+/**
+ * A word that begins with "$", by itself, in quotes or as an escape. systemd puts as many words in its place as the
+ * variable has, or none: the option of podman before it would take the one behind it for its value, and a label such as
+ * `--privileged=true` would be an option. What Exec says comes behind the image, where nothing is an option.
+ */
+const vanishing = /(?:^|\s)["'\\]*\$|\\(?:x24|0?44|u0024|U00000024)/
 
 interface Line {
   readonly text: string

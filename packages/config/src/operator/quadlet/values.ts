@@ -89,7 +89,8 @@ export function isImage(value: string): boolean {
   return archive === null ? isImageName(value) : isOwnFile(archive[1]!) && !archive[1]!.includes(':')
 }
 
-const volumeName = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,200}$/
+/** Podman's own, and those of the contract, which may begin with an underscore. */
+const volumeName = /^(?:[A-Za-z0-9][A-Za-z0-9_.-]{0,206}|[A-Za-z0-9_][A-Za-z0-9_-]{0,199}\.volume)$/
 /** `dev` and `suid` stay off, and so does everything that changes the file system outside. */
 const volumeOptions: ReadonlySet<string> = new Set([
   'ro',
