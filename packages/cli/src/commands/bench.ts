@@ -9,15 +9,18 @@ export function addBench(program: Command, context: CommandContext): void {
   program
     .command('bench')
     .description('measure; prints ratios from one run, never judges')
-    .argument('<NAME>', 'build')
+    .argument('<NAME>', 'build or config')
     .argument('[OPTION...]', "the benchmark's own options")
     .allowUnknownOption()
-    .addHelpText('after', '\nExamples:\n  ./atomixos bench build\n')
+    .addHelpText('after', '\nExamples:\n  ./atomixos bench build\n  ./atomixos bench config\n')
     .action(async (name: string, rest: string[]) => {
       const { rootDir } = context.workspace
       const path = join(rootDir, 'bench', `${name}.ts`)
       if (!/^[a-z-]+$/.test(name) || !existsSync(path)) {
-        throw new UserError(`there is no benchmark "${name}"`, { hint: 'there is: build', exitCode: 2 })
+        throw new UserError(`there is no benchmark "${name}"`, {
+          hint: 'there are: build, config',
+          exitCode: 2,
+        })
       }
       process.exitCode = await runProgram([process.execPath, path, ...rest], {
         cwd: rootDir,

@@ -443,6 +443,12 @@ describe('containers', () => {
       ['containers.container.x.Container.Image: there is no build "b"'],
     ],
     [
+      'privileged = true\nContainer = { Image = "a", Group = "b" }',
+      [
+        'containers.container.x.Container.Group: there is no User with it\n  Quadlet takes a Group only with a User',
+      ],
+    ],
+    [
       'privileged = true\nContainer = { Image = "a", Pod = "b.pod" }',
       ['containers.container.x.Container.Pod: there is no pod "b"'],
     ],

@@ -211,12 +211,14 @@ const network = table(
 
 const containerName = '^[A-Za-z0-9_][A-Za-z0-9_-]{0,199}$'
 
+const containerNamePattern = new RegExp(containerName)
+
 const containerNames = (about: string, more: { itemsMin?: number; example?: readonly string[] } = {}) =>
   list(
     text({
       about: 'The name of a container.',
       what: 'the name of a container',
-      accept: (value) => new RegExp(containerName).test(value),
+      accept: (value) => containerNamePattern.test(value),
       pattern: containerName,
     }),
     { about, ...more },

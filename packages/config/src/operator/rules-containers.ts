@@ -6,13 +6,15 @@ import {
   checkSection,
   checkUnitSection,
   enforceContainer,
+  type Lines,
   linesOf,
   parsePublished,
   scalarText,
 } from './quadlet/boundary.ts'
 import { isReservedService } from './quadlet/reserved-services.ts'
-import { referencesOf, sectionOf, type Unit, unitsOf } from './quadlet/units.ts'
+import { sectionOf, type Unit, unitsOf } from './quadlet/units.ts'
 import { isServiceName, unitNamePattern } from './quadlet/values.ts'
+import type { Directive } from './words.ts'
 
 /** Of `[containers]`, however wrong the rest of it is. */
 export function checkContainers(config: unknown, tell: Tell, warn: Tell): void {
@@ -28,6 +30,13 @@ export function checkContainers(config: unknown, tell: Tell, warn: Tell): void {
         checkImage(section, [...path, 'Container'], tell)
         checkInstall(value['Install'], [...path, 'Install'], tell)
       }
+      if (isTable(section) && Object.hasOwn(section, 'Group') && !Object.hasOwn(section, 'User')) {
+        tell(
+          [...path, 'Container', 'Group'],
+          'there is no User with it',
+          'Quadlet takes a Group only with a User',
+        )
+      }
       warnOfOrder(value['Unit'], [...path, 'Unit'], warn)
     }
     if (modes.includes('rootless')) {
@@ -37,23 +46,27 @@ export function checkContainers(config: unknown, tell: Tell, warn: Tell): void {
         checkUnitSection('Install', value['Install'], [...path, 'Install'], tell)
       }
     }
-    if (kind === 'container' && isSection(section)) {
-      enforceContainer(linesOf(section as never), modes[0]!, [...path, 'Container'], warn)
+    if (kind === 'container') {
+      const replaced = replacedLines(section)
+      if (replaced !== undefined) enforceContainer(replaced, modes[0]!, [...path, 'Container'], warn)
     }
   }
   warnOfSharedPorts(units, warn)
 }
 
-function isSection(section: unknown): boolean {
-  let valid = isTable(section)
-  if (isTable(section)) {
-    for (const value of Object.values(section)) {
-      checkSchema({ kind: 'directive', about: '', once: false }, value, [], () => {
-        valid = false
-      })
-    }
+/** Of a section what enforcing looks at, as lines; undefined when that is not valid, or not there. */
+function replacedLines(section: unknown): Lines | undefined {
+  if (!isTable(section)) return undefined
+  const found: Record<string, Directive> = {}
+  let valid = true
+  for (const name of ['Network', 'PublishPort']) {
+    if (!Object.hasOwn(section, name)) continue
+    found[name] = section[name] as Directive
+    checkSchema({ kind: 'directive', about: '', once: false }, section[name], [], () => {
+      valid = false
+    })
   }
-  return valid
+  return valid && Object.keys(found).length > 0 ? linesOf(found) : undefined
 }
 
 function checkImage(section: unknown, path: Path, tell: Tell): void {
@@ -126,7 +139,7 @@ function checkServices(units: readonly Unit[], tell: Tell): void {
 function checkReferences(units: readonly Unit[], tell: Tell): void {
   const files = new Set(units.map(({ file }) => file))
   for (const unit of units) {
-    for (const { file, path } of referencesOf(unit)) {
+    for (const { file, path } of unit.references) {
       if (files.has(file)) continue
       const kind = file.slice(file.lastIndexOf('.') + 1)
       const name = file.slice(0, file.lastIndexOf('.'))

@@ -23,6 +23,8 @@ export interface Unit {
   readonly service: string
   /** Under whom it runs; under both when applications of both kinds use it. */
   readonly modes: readonly Mode[]
+  /** Quadlets that it names, there or not. */
+  readonly references: readonly Reference[]
   readonly path: Path
   readonly value: unknown
 }
@@ -50,11 +52,13 @@ export function unitsOf(config: unknown): Unit[] {
           }))
       : []
   })
-  const modes = modesOf(found)
-  return found.map((unit) => ({ ...unit, service: serviceOf(unit), modes: modes.get(unit.file)! }))
+  const withReferences = found.map((unit) => ({ ...unit, references: referencesOf(unit) }))
+  const modes = modesOf(withReferences)
+  return withReferences.map((unit) => ({ ...unit, service: serviceOf(unit), modes: modes.get(unit.file)! }))
 }
 
 type Found = Pick<Unit, 'kind' | 'name' | 'file' | 'path' | 'value'>
+type Referring = Found & Pick<Unit, 'references'>
 
 function serviceOf({ kind, name, value }: Found): string {
   const section = isTable(value) ? value[sectionOf[kind]] : undefined
@@ -72,10 +76,10 @@ function lastLine(value: unknown): string {
  * Whatever a container uses runs under whom the container runs, and so does what that uses. What nobody uses gets no
  * privileges.
  */
-function modesOf(units: readonly Found[]): ReadonlyMap<string, readonly Mode[]> {
+function modesOf(units: readonly Referring[]): ReadonlyMap<string, readonly Mode[]> {
   const byFile = new Map(units.map((unit) => [unit.file, unit]))
   const modes = new Map(units.map(({ file }) => [file, new Set<Mode>()]))
-  const open = units.flatMap((unit): [Found, Mode][] => {
+  const open = units.flatMap((unit): [Referring, Mode][] => {
     if (unit.kind !== 'container') return []
     return [[unit, isTable(unit.value) && unit.value['privileged'] === true ? 'rootful' : 'rootless']]
   })
@@ -84,7 +88,7 @@ function modesOf(units: readonly Found[]): ReadonlyMap<string, readonly Mode[]> 
     const own = modes.get(unit.file)!
     if (own.has(mode)) continue
     own.add(mode)
-    for (const { file } of referencesOf(unit)) {
+    for (const { file } of unit.references) {
       const used = byFile.get(file)
       if (used !== undefined && used.kind !== 'container') open.push([used, mode])
     }
@@ -92,19 +96,25 @@ function modesOf(units: readonly Found[]): ReadonlyMap<string, readonly Mode[]> 
   return new Map([...modes].map(([file, set]) => [file, set.size === 0 ? ['rootless'] : [...set].sort()]))
 }
 
+const referring = ['Image', 'Mount', 'Network', 'Pod', 'Volume']
+
 /** Quadlets that a unit names, there or not. The network of a container is replaced and names none. */
-export function referencesOf({ kind, path, value }: Pick<Unit, 'kind' | 'path' | 'value'>): Reference[] {
+function referencesOf({ kind, path, value }: Found): Reference[] {
   const section = isTable(value) ? value[sectionOf[kind]] : undefined
-  if (!isTable(section)) return []
-  return Object.entries(section).flatMap(([name, member]) => {
-    if (kind === 'container' && name === 'Network') return []
+  const found: Reference[] = []
+  if (!isTable(section)) return found
+  for (const name of referring) {
+    if (!Object.hasOwn(section, name) || (kind === 'container' && name === 'Network')) continue
+    const member = section[name]
     const items: readonly unknown[] = Array.isArray(member) ? member : [member]
-    return items.flatMap((item, index) => {
+    for (const [index, item] of items.entries()) {
       const file = referenceIn(name, scalarText(item))
+      if (file === undefined) continue
       const place = [...path, sectionOf[kind], name, ...(Array.isArray(member) ? [index] : [])]
-      return file === undefined ? [] : [{ file, path: place }]
-    })
-  })
+      found.push({ file, path: place })
+    }
+  }
+  return found
 }
 
 function referenceIn(directive: string, value: string): string | undefined {

@@ -14,6 +14,7 @@ const configVariable = `\${CONFIG_DIR}`
 
 /** The folders' names in a value of a directive. */
 export function fillIn(value: string): string {
+  if (!value.includes('$')) return value
   return value.replaceAll(configVariable, configFolder).replaceAll(filesVariable, filesFolder)
 }
 
