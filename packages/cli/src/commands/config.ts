@@ -12,6 +12,7 @@ import {
   parseConfig,
   type RenderedFile,
   renderConfig,
+  renderReference,
 } from '@atomixos/config/operator/index.ts'
 import { UserError } from '@atomixos/image/errors.ts'
 import type { Command } from 'commander'
@@ -142,6 +143,7 @@ function addExplain(config: Command): void {
     .description('what a key of config.toml means, its type, what holds when it is left out')
     .argument('[key]', 'a key or its last part; left out: all of them, in a line each')
     .option('--json', 'as JSON')
+    .option('--markdown', 'all of them, and what each directive may be, as docs/config.md has them')
     .addHelpText(
       'after',
       `
@@ -152,7 +154,11 @@ Examples:
   ./atomixos config explain PublishPort
 `,
     )
-    .action((key: string | undefined, options: JsonOption) => {
+    .action((key: string | undefined, options: JsonOption & { markdown?: boolean }) => {
+      if (options.markdown) {
+        process.stdout.write(renderReference())
+        return
+      }
       const found = key === undefined ? keyReferences() : foundKeys(key)
       if (options.json) process.stdout.write(`${JSON.stringify(found, undefined, 2)}\n`)
       else if (key === undefined) process.stdout.write(overview(found))

@@ -107,8 +107,14 @@ function isChild(key: string, table: string): boolean {
   return key.startsWith(`${table}.`) && !key.slice(table.length + 1).includes('.')
 }
 
-/** The reference of docs/config.md, in Markdown: every key but the directives of Quadlet, which have tables of their own. */
-export function renderKeyTable(): string {
+/** The reference of docs/config.md, in Markdown. */
+export function renderReference(): string {
+  const sections = Object.keys(directives) as Section[]
+  return [renderKeyTable(), ...sections.map(renderDirectiveTable)].join('\n')
+}
+
+/** Every key but the directives of Quadlet, which have tables of their own. */
+function renderKeyTable(): string {
   const rows = keyReferences()
     .filter(({ type }) => type !== 'directive')
     .map(({ key, type, required, about, preset }) => {
@@ -118,8 +124,8 @@ export function renderKeyTable(): string {
   return ['| key | type | left out | what it is |', '| --- | --- | --- | --- |', ...rows, ''].join('\n')
 }
 
-/** What each directive may be without privileges, in Markdown. */
-export function renderDirectiveTable(section: Section): string {
+/** What each directive may be without privileges. */
+function renderDirectiveTable(section: Section): string {
   const rows = Object.entries(directives[section]).map(
     ([name, verdict]) => `| \`${name}\` | ${cell(verdictText(verdict))} |`,
   )
