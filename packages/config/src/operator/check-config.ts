@@ -21,7 +21,7 @@ export function checkConfig(value: unknown): Checked {
   checkSchema(operatorSchema, value, [], problems.tell)
   problems.settle()
   if (isTable(value)) {
-    checkUsers(value['users'], problems.tell)
+    checkUsers(value['users'], problems.tell, warnings.tell)
     checkNetwork(value['network'], problems, warnings.tell)
     checkActivation(value['activation'], value['containers'], problems.tell)
     checkContainers(value, problems.tell, warnings.tell)

@@ -64,7 +64,7 @@ function checkTable(node: TableNode, value: unknown, path: Path, tell: Tell): vo
   }
   for (const [key, member] of Object.entries(value)) {
     if (Object.hasOwn(node.keys, key)) checkSchema(node.keys[key]!, member, [...path, key], tell)
-    else tell([...path, key], 'there is no such key', keyHint(key, Object.keys(node.keys)))
+    else tell([...path, key], node.unknown ?? 'there is no such key', keyHint(key, Object.keys(node.keys)))
   }
   for (const key of node.required) {
     if (!Object.hasOwn(value, key))

@@ -138,6 +138,12 @@ describe('users', () => {
     ])
   })
 
+  test('another administrator may be without, with a warning', () => {
+    expect(warnings('[users.bob]\nisAdmin = true')).toEqual([
+      'users.bob.ssh_key: it is missing\n  an administrator without a key cannot log in',
+    ])
+  })
+
   test('there are no passwords', () => {
     expect(problems('[users.bob]\npassword = "x"')).toEqual([
       'users.bob.password: there is no such key\n  allowed: isAdmin, ssh_key, shell',
@@ -402,7 +408,9 @@ describe('containers', () => {
     ],
     [
       'privileged = true\nContainer = { Image = "a", Enviroment = "A=b" }',
-      ['containers.container.x.Container.Enviroment: there is no such key\n  did you mean "Environment"?'],
+      [
+        'containers.container.x.Container.Enviroment: podman 5.4 has no such directive\n  did you mean "Environment"?',
+      ],
     ],
     [
       'privileged = true\nContainer = { Image = "a", Exec = "a\\nNetwork=x" }',
@@ -532,4 +540,21 @@ describe('containers', () => {
       'containers.container.x.Unit.After: podman 5.4 does not know web.container here\n  write the name of its service, such as web.service',
     ])
   })
+})
+
+test('names of a hostile file do not speak to a terminal', () => {
+  const name = '\u001b]0;x\u0007\u202e\u00fc'
+  const container = `[containers.container.${JSON.stringify(name)}]
+privileged = false
+Container = { Image = "a", PublishPort = "80:80" }
+Unit.After = ${JSON.stringify(`${name}.container`)}
+[containers.container.other]
+privileged = false
+Container = { Image = ${JSON.stringify(`${name}.build`)}, PublishPort = "80:80" }`
+  const { problems: wrong, warnings: found } = parseConfig(
+    `${leastToml.replace('"web"', `"web", ${JSON.stringify(name)}`)}\n${container}`,
+  )
+  expect(found.length).toBeGreaterThan(2)
+  expect(wrong.length).toBeGreaterThan(1)
+  for (const problem of [...wrong, ...found]) expect(renderProblem(problem)).toMatch(/^[\x20-\x7e\n]+$/)
 })

@@ -41,6 +41,12 @@ export function valueText(value: unknown): string {
   return shown(value)
 }
 
+/** Names and values of a hostile file stand in what is told: it goes to terminals and logs. */
+function printable(text: string): string {
+  const ascii = text.replace(/[^\x20-\x7e]/g, '?')
+  return ascii.length > 300 ? `${ascii.slice(0, 297)}...` : ascii
+}
+
 /** What was found, each thing once. */
 export class Findings {
   readonly list: Finding[] = []
@@ -54,7 +60,11 @@ export class Findings {
     if (this.settled.has(place) || this.seen.has(key)) return
     this.seen.add(key)
     this.places.add(place)
-    this.list.push({ path, message, ...(hint !== undefined && { hint }) })
+    this.list.push({
+      path,
+      message: printable(message),
+      ...(hint !== undefined && { hint: printable(hint) }),
+    })
   }
 
   /** From now on nothing more is told of places that something was told of: it would follow from that. */

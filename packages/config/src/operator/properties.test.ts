@@ -97,7 +97,8 @@ describe.each([1, 20_261_127, 0xc0ffee])('seed %i', (seed) => {
         '[[',
       ])
       const changed = text.slice(0, at) + inserted + text.slice(at + random.below(3))
-      const { config, problems } = parseConfig(changed)
+      const { config, problems, warnings } = parseConfig(changed)
+      if (warnings.length > 0) expectTold(warnings)
       expect(config === undefined).toBe(problems.length > 0)
       if (config === undefined) expectTold(problems)
       else expectAccepted(renderConfig(config))
@@ -172,7 +173,9 @@ describe('hostile files', () => {
 function expectSafe(value: unknown): boolean {
   const { config, problems, warnings } = checkConfig(value)
   expect(config === undefined).toBe(problems.length > 0)
-  expect(warnings.length).toBeGreaterThanOrEqual(0)
+  for (const { message, hint } of [...problems, ...warnings]) {
+    expect(`${message}${hint ?? ''}`).toMatch(/^[\x20-\x7e]{1,610}$/)
+  }
   if (config === undefined) return false
   expectAccepted(renderConfig(config))
   return true

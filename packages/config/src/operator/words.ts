@@ -52,6 +52,8 @@ export interface TableNode extends About {
   readonly kind: 'table'
   readonly keys: Readonly<Record<string, Node>>
   readonly required: readonly string[]
+  /** What is told of another key; left out: that there is no such key. */
+  readonly unknown?: string
 }
 
 /** A table whose keys are names that the operator gives. */

@@ -1,5 +1,5 @@
 import type { Directive } from '../words.ts'
-import { directive, type Schema, table } from '../words.ts'
+import { directive, type Schema, type TableNode, table } from '../words.ts'
 import * as check from './values.ts'
 
 /** Sections of Quadlet that the contract has. */
@@ -217,12 +217,11 @@ export function directiveTable(section: Section): Schema<Readonly<Record<string,
   )
   const { Image: image, ...others } = nodes
   const about = `The section [${section}], as in podman-systemd.unit(5) of podman 5.4.`
-  if (section === 'Container') {
-    return table(about, { Image: { ...image!, example: 'docker.io/library/caddy:2' } }, others) as Schema<
-      Readonly<Record<string, Directive>>
-    >
-  }
-  return table(about, {}, nodes) as Schema<Readonly<Record<string, Directive>>>
+  const sectionTable =
+    section === 'Container'
+      ? table(about, { Image: { ...image!, example: 'docker.io/library/caddy:2' } }, others)
+      : table(about, {}, nodes)
+  return { ...(sectionTable as TableNode), unknown: 'podman 5.4 has no such directive' }
 }
 
 export function verdictText(verdict: Verdict): string {
