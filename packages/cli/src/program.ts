@@ -4,6 +4,7 @@ import { addBuild } from './commands/build.ts'
 import { addBundle } from './commands/bundle.ts'
 import { addCheck } from './commands/check.ts'
 import { addClean } from './commands/clean.ts'
+import { addConfig } from './commands/config.ts'
 import { addE2e } from './commands/e2e.ts'
 import { addFeed } from './commands/feed.ts'
 import { addFlash } from './commands/flash.ts'
@@ -39,6 +40,7 @@ export function createProgram(context: CommandContext): Command {
   addLock(program, context)
   addVerifyReproducible(program, context)
   program.commandsGroup('Devices:')
+  addConfig(program, context)
   addFlash(program, context)
   addSerial(program, context)
   program.commandsGroup('Updates:')

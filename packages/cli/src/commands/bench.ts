@@ -13,16 +13,19 @@ export function addBench(program: Command, context: CommandContext): void {
   program
     .command('bench')
     .description('measure; prints ratios from one run, never judges')
-    .argument('<NAME>', 'build, network')
+    .argument('<NAME>', 'build, config, network')
     .argument('[OPTION...]', "the benchmark's own options")
     .allowUnknownOption()
-    .addHelpText('after', '\nExamples:\n  ./atomixos bench build\n  ./atomixos bench network --rounds 20\n')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  ./atomixos bench build\n  ./atomixos bench config\n  ./atomixos bench network --rounds 20\n',
+    )
     .action(async (name: string, rest: string[]) => {
       const { rootDir } = context.workspace
       const path = join(rootDir, 'bench', `${name}.ts`)
       if (!/^[a-z-]+$/.test(name) || !existsSync(path)) {
         throw new UserError(`there is no benchmark "${name}"`, {
-          hint: 'there are: build, network',
+          hint: 'there are: build, config, network',
           exitCode: 2,
         })
       }

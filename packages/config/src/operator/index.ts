@@ -1,0 +1,11 @@
+/** The operator contract: what `config.toml` may say, and what is made of it. */
+export * from './canonical.ts'
+export * from './check-config.ts'
+export * from './contract.ts'
+export * from './derived.ts'
+export * from './json-schema.ts'
+export * from './parse-config.ts'
+export type { ConfigProblem } from './places.ts'
+export * from './reference.ts'
+export * from './render-config.ts'
+export * from './update-config.ts'
