@@ -230,7 +230,7 @@ function report(lookBytes: number, rows: readonly Row[]): string {
       ].join(''),
     ),
     '',
-    `(a) nothing new: ${(lookBytes / 1000).toFixed(1)} kB, the channel file, ${percent(lookBytes, rows[0]!)}`,
+    `(a) nothing new: ${(lookBytes / 1000).toFixed(1)} kB, the channel file, ${percent(lookBytes, rows[0]!)}; headers only (304) while it has not changed`,
     '',
     'adaptive: computed, not streamed: all blocks of 64 KiB of the bundle that hold a block of 4 KiB which the old image',
     'of the same kind has not, and the index of hashes',
