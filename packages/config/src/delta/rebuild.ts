@@ -33,6 +33,7 @@ export async function rebuildBundle(doors: RebuildDoors): Promise<void> {
   const plain = new PlainOutput(header, frames, packed)
   // One for all: what is thrown away a hundred times a second is not given back as quickly.
   const chunk = Buffer.allocUnsafeSlow(chunkBytes)
+  const scratch: Scratch = { dictionary: Buffer.alloc(0) }
   let steps = 0
   for (;;) {
     doors.signal?.throwIfAborted()
@@ -50,7 +51,9 @@ export async function rebuildBundle(doors: RebuildDoors): Promise<void> {
         }
         break
       case 'patch':
-        await plain.write(unpackPatch(step.data, step.lengthBytes, await dictionaryOf(step.ranges, doors)))
+        await plain.write(
+          unpackPatch(step.data, step.lengthBytes, await dictionaryOf(step.ranges, doors, scratch)),
+        )
         break
       case 'tree':
         await plain.writeTree(step.tree)
@@ -62,12 +65,19 @@ export async function rebuildBundle(doors: RebuildDoors): Promise<void> {
   packed.requireResult()
 }
 
+interface Scratch {
+  dictionary: Buffer
+}
+
 async function dictionaryOf(
   ranges: readonly DeltaRange[],
   { readSource }: RebuildDoors,
+  scratch: Scratch,
 ): Promise<Buffer | undefined> {
   if (ranges.length === 0) return undefined
-  const dictionary = Buffer.allocUnsafeSlow(ranges.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0))
+  const sizeBytes = ranges.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0)
+  if (scratch.dictionary.byteLength < sizeBytes) scratch.dictionary = Buffer.allocUnsafeSlow(sizeBytes)
+  const dictionary = scratch.dictionary.subarray(0, sizeBytes)
   let filled = 0
   for (const { source, offsetBytes, lengthBytes } of ranges) {
     await readSource(source, offsetBytes, dictionary.subarray(filled, filled + lengthBytes))
