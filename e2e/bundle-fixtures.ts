@@ -81,35 +81,52 @@ export interface ChannelFixture {
   /** Labels of devices that take it at once. */
   readonly canaries?: readonly string[]
   readonly expired?: true
+  /** From the product's version to `next`. */
+  readonly delta?: DeltaName
   /** Who signs; default: the development signer that the image trusts. */
   readonly signer?: 'revoked'
 }
 
 /** Below the address of the server. */
 export const feedBundlePath = 'bundles/next.raucb'
+export const feedDeltaPath = 'deltas/next.delta'
+
+/** What a publisher would make; and one that is named properly in a signed channel, and leads nowhere. */
+export const deltaNames = ['next-delta', 'next-delta-spoiled'] as const
+
+export type DeltaName = (typeof deltaNames)[number]
+
+export function isDeltaName(name: FixtureName): name is DeltaName {
+  return deltaNames.some((delta) => delta === name)
+}
+
+/** Everything that is built for stories. */
+export type FixtureName = BundleName | ChannelName | DeltaName
 
 const channels = {
   'channel-6': { sequence: 6, percent: 100 },
   'channel-7-halted': { sequence: 7, percent: 100, halted: 'devices lose their LAN', canaries: ['lab'] },
   'channel-8-nobody': { sequence: 8, percent: 0, canaries: ['lab'] },
-  'channel-9': { sequence: 9, percent: 100 },
-  'channel-10-expired': { sequence: 10, percent: 100, expired: true },
-  'channel-11-revoked': { sequence: 11, percent: 100, signer: 'revoked' },
+  'channel-9-spoiled': { sequence: 9, percent: 100, delta: 'next-delta-spoiled' },
+  'channel-10': { sequence: 10, percent: 100, delta: 'next-delta' },
+  'channel-11-expired': { sequence: 11, percent: 100, expired: true },
+  'channel-12-revoked': { sequence: 12, percent: 100, signer: 'revoked' },
 } as const satisfies Readonly<Record<string, ChannelFixture>>
 
 export type ChannelName = keyof typeof channels
 
 export const channelFixtures: Readonly<Record<ChannelName, ChannelFixture>> = channels
 
-export function isChannelName(name: BundleName | ChannelName): name is ChannelName {
+export function isChannelName(name: FixtureName): name is ChannelName {
   return Object.hasOwn(channels, name)
 }
 
 /** Which story needs which; all of a story's files are there when it is told. */
-export const bundlesOfStory: Readonly<Record<string, readonly (BundleName | ChannelName)[]>> = {
+export const bundlesOfStory: Readonly<Record<string, readonly FixtureName[]>> = {
   feed: [
-    ...(['next', 'channel-6', 'channel-7-halted', 'channel-8-nobody', 'channel-9'] as const),
-    ...(['channel-10-expired', 'channel-11-revoked'] as const),
+    ...(['next', 'next-delta', 'next-delta-spoiled', 'channel-6', 'channel-7-halted'] as const),
+    ...(['channel-8-nobody', 'channel-9-spoiled', 'channel-10'] as const),
+    ...(['channel-11-expired', 'channel-12-revoked'] as const),
   ],
   'rauc-update': ['next'],
   'rauc-rollback': [

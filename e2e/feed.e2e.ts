@@ -1,5 +1,8 @@
-/** A device follows a signed feed: it waits while it is halted or not its turn, takes its release, and refuses a replay. */
-import { readFile } from 'node:fs/promises'
+/**
+ * A device follows a signed feed: it waits while it is halted or not its turn, takes its release by a delta, falls back to
+ * the full bundle where the delta is of no use, and refuses a replay.
+ */
+import { readFile, stat } from 'node:fs/promises'
 import {
   bundleDownloadPath,
   channelPath,
@@ -7,13 +10,15 @@ import {
   defaultChannelName,
   serverAuthoritiesPath,
   updateApi,
+  updateFolder,
 } from '@atomixos/config'
 import type { Machine } from '@atomixos/machine'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type ChannelName, channelFixtures, feedBundlePath } from './bundle-fixtures.ts'
+import { type ChannelName, channelFixtures, feedBundlePath, feedDeltaPath } from './bundle-fixtures.ts'
 import {
   bootMs,
   type DeviceStatus,
+  deviceEvents,
   deviceStatus,
   runningSlot,
   waitUntilConfirmed,
@@ -30,6 +35,8 @@ describe('feed', () => {
   let device: ProvisionedGateway
   let server: UpdateServer
   let gateway: Machine
+  /** Of bundles and deltas, that the server has sent. */
+  let sentBytes = 0
 
   beforeAll(async () => {
     device = await provisionedGateway(await storyDir('feed'))
@@ -43,15 +50,23 @@ describe('feed', () => {
   })
 
   /** Files, as any web server hands them out; with an unsigned answer beside them that a device must not fall for. */
-  async function feed(name: ChannelName | undefined): Promise<Answer> {
-    const bundle = await readFile(bundlePath('next'))
+  async function feed(
+    name: ChannelName | undefined,
+    options: { readonly withoutBundle?: boolean } = {},
+  ): Promise<Answer> {
     const channel = name === undefined ? undefined : await readFile(bundlePath(name))
+    const delta = name === undefined ? undefined : channelFixtures[name].delta
     const latest = JSON.stringify({ version: '0.2.0', bundle_url: `/${feedBundlePath}` })
+    const files = new Map<string | undefined, Buffer>()
+    if (!options.withoutBundle) files.set(`/${feedBundlePath}`, await readFile(bundlePath('next')))
+    if (delta !== undefined) files.set(`/${feedDeltaPath}`, await readFile(bundlePath(delta)))
     return (request, response) => {
+      const file = files.get(request.url)
       if (request.url === channelUrl && channel) response.end(channel)
-      else if (request.url === `/${feedBundlePath}`)
-        response.setHeader('content-length', bundle.length).end(bundle)
-      else if (request.url === updateApi.latestPath) response.end(latest)
+      else if (file !== undefined) {
+        sentBytes += file.length
+        response.setHeader('content-length', file.length).end(file)
+      } else if (request.url === updateApi.latestPath) response.end(latest)
       else response.writeHead(404).end()
     }
   }
@@ -91,12 +106,12 @@ describe('feed', () => {
     ['no channel any more', undefined, /no channel "stable" \(404\), and it had a channel before/],
     [
       'a file that has expired',
-      'channel-10-expired',
+      'channel-11-expired',
       /the channel file is refused: it expired at 2020-01-02/,
     ],
     [
       'a file of a revoked signer',
-      'channel-11-revoked',
+      'channel-12-revoked',
       /the channel file is refused: .*certificate revoked/,
     ],
   ])('%s is refused with its reason', async (_, name, reason) => {
@@ -121,7 +136,7 @@ describe('feed', () => {
 
   test('a channel file cannot be installed', async () => {
     const { slots, bootOrder } = await deviceStatus(gateway)
-    await gateway.writeFile('/data/stable.channel', await readFile(bundlePath('channel-9')))
+    await gateway.writeFile('/data/stable.channel', await readFile(bundlePath('channel-10')))
     expect(
       await gateway.fail('atomixctl update install --no-restart /data/stable.channel', { timeoutMs: pollMs }),
     ).toMatch(/was not installed: \S/)
@@ -129,9 +144,30 @@ describe('feed', () => {
     await gateway.succeed('rm /data/stable.channel')
   })
 
-  test('at 100 % the release is taken, proves itself and stays', async () => {
-    server.answer = await feed('channel-9')
+  test('a delta that leads nowhere is given up, and the full bundle is asked for', async () => {
+    // Which is not there, so that the next test has something left to do.
+    server.answer = await feed('channel-9-spoiled', { withoutBundle: true })
+    for (const wanted of [[`GET /${feedDeltaPath}`, `GET /${feedBundlePath}`], [`GET /${feedBundlePath}`]]) {
+      const before = server.requests.length
+      await gateway.succeed('systemctl start os-upgrade', { timeoutMs: pollMs })
+      // Once only: it would lead nowhere again.
+      expect(server.requests.slice(before).map(({ line }) => line)).toEqual([`GET ${channelUrl}`, ...wanted])
+    }
+    expect((await deviceStatus(gateway)).update.lastLook).toMatchObject({
+      action: 'failed',
+      reason: expect.stringContaining('404'),
+    })
+    const refused = (await deviceEvents(gateway)).filter(({ event }) => event === 'delta-refused')
+    expect(refused).toMatchObject([{ version: '0.2.0', reason: 'a patch is damaged' }])
+    expect(await gateway.succeed(`ls ${updateFolder}`)).not.toMatch(/bundle\.(raucb|delta)/)
+    expect(await runningSlot(gateway)).toBe('A')
+    expect(await gateway.failedUnits()).toEqual([])
+  })
+
+  test('at 100 % the release is taken by its delta, proves itself and stays', async () => {
+    server.answer = await feed('channel-10')
     const before = server.requests.length
+    sentBytes = 0
     const since = await gateway.bootId()
     await gateway.succeed('systemctl start --no-block os-upgrade')
     await gateway.waitForReboot({ since, timeoutMs: bootMs + 300_000 })
@@ -140,21 +176,23 @@ describe('feed', () => {
     // The channel is asked once more when the bundle is there, and nobody's word without a signature.
     expect(server.requests.slice(before).map(({ line }) => line)).toEqual([
       `GET ${channelUrl}`,
-      `GET /${feedBundlePath}`,
+      `GET /${feedDeltaPath}`,
       `GET ${channelUrl}`,
     ])
+    // Nothing but the version is new: 0.5 % is what a changed line may cost.
+    expect(sentBytes).toBeLessThan((await stat(bundlePath('next'))).size * 0.005)
     await waitUntilConfirmed(gateway, 'B')
     expect(await deviceStatus(gateway)).toMatchObject({ slot: 'B', version: '0.2.0' })
   })
 
   test('the number outlives the update, and an older file is refused as before', async () => {
-    expect(await sequences()).toEqual([9])
+    expect(await sequences()).toEqual([10])
     server.answer = await feed('channel-8-nobody')
     await gateway.succeed('systemctl start os-upgrade', { timeoutMs: pollMs })
     const { lastLook } = (await deviceStatus(gateway)).update
     expect(lastLook).toMatchObject({
       action: 'failed',
-      reason: expect.stringContaining('its number is 8, and number 9 was here before'),
+      reason: expect.stringContaining('its number is 8, and number 10 was here before'),
     })
   })
 

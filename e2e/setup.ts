@@ -3,7 +3,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { environmentCardBytes } from '@atomixos/config'
 import { type MachineOptions, type Programs, treePrograms } from '@atomixos/machine'
-import type { BundleName, ChannelName } from './bundle-fixtures.ts'
+import type { FixtureName } from './bundle-fixtures.ts'
 
 /**
  * What `./atomixos e2e` hands to the stories: where the built image is and where programs come from. The
@@ -16,8 +16,8 @@ export interface E2eSetup {
   readonly rootDir: string
   /** The tools tree with QEMU and what network labs need. */
   readonly programsDir: string
-  /** Paths of the bundles and channel files that the stories asked for. */
-  readonly bundles: Readonly<Partial<Record<BundleName | ChannelName, string>>>
+  /** Paths of the bundles, deltas and channel files that the stories asked for. */
+  readonly bundles: Readonly<Partial<Record<FixtureName, string>>>
   /** Whether a story with many seeded places tries all of them: `./atomixos test` has time for a part. */
   readonly thorough: boolean
 }
@@ -52,8 +52,8 @@ export const diskBytes = 16_000_000_000 - (16_000_000_000 % 512)
 
 export const programs: Programs = treePrograms(setup.programsDir)
 
-/** A bundle, or a channel file, that was built for the stories. */
-export function bundlePath(name: BundleName | ChannelName): string {
+/** A bundle, a delta or a channel file that was built for the stories. */
+export function bundlePath(name: FixtureName): string {
   const path = setup.bundles[name]
   if (path === undefined) throw new Error(`bundle-fixtures.ts does not list "${name}" for this story`)
   return path

@@ -1,16 +1,20 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { copyFile, mkdir, open, rm } from 'node:fs/promises'
+import { copyFile, mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { defaultChannelName } from '@atomixos/config'
 import {
   type BundleFixture,
-  type BundleName,
   bundleFixtures,
   type ChannelName,
   channelFixtures,
+  type DeltaName,
+  deltaNames,
+  type FixtureName,
   feedBundlePath,
+  feedDeltaPath,
   isChannelName,
+  isDeltaName,
 } from '@atomixos/e2e/bundle-fixtures.ts'
 import type { BoardParts } from '@atomixos/image/build/build-board.ts'
 import { buildBundle } from '@atomixos/image/bundle/build-bundle.ts'
@@ -20,6 +24,8 @@ import { writePlainBundle } from '@atomixos/image/bundle/plain.ts'
 import { readBundle } from '@atomixos/image/bundle/read.ts'
 import { writeBundle } from '@atomixos/image/bundle/sign.ts'
 import type { Board } from '@atomixos/image/definition/words.ts'
+import { writeDelta } from '@atomixos/image/delta/make-delta.ts'
+import { readPlainBundle } from '@atomixos/image/delta/plain-bundle.ts'
 import { writeChannelFile } from '@atomixos/image/feed/channel-file.ts'
 import { hashFile } from '@atomixos/image/feed/feed-tree.ts'
 import { createAuthority, issueSigner, type Signer, signerAt } from '@atomixos/image/keys/authority.ts'
@@ -36,10 +42,10 @@ import { damagedImage, tinyImage } from './spoiled-images.ts'
  */
 export async function buildBundleFixtures(
   context: CommandContext,
-  names: readonly (BundleName | ChannelName)[],
-): Promise<Partial<Record<BundleName | ChannelName, string>>> {
+  names: readonly FixtureName[],
+): Promise<Partial<Record<FixtureName, string>>> {
   const channels = [...new Set(names)].filter(isChannelName).sort()
-  const wanted = [...new Set(names)].filter((name) => !isChannelName(name)).sort()
+  const wanted = [...new Set(names)].filter((name) => !isChannelName(name) && !isDeltaName(name)).sort()
   if (wanted.length === 0) return {}
   const product = findBoard('rock64')
   const { signing, ...composing } = await openComposeContext(context, product, {})
@@ -49,7 +55,7 @@ export async function buildBundleFixtures(
   }
   const workDir = join(context.workspace.cacheDir, 'e2e-bundles')
   await mkdir(workDir, { recursive: true })
-  const paths: Partial<Record<BundleName | ChannelName, string>> = {}
+  const paths: Partial<Record<FixtureName, string>> = {}
   for (const name of wanted) {
     const fixture = bundleFixtures[name]
     const board = fixture.change?.(product) ?? product
@@ -76,10 +82,37 @@ export async function buildBundleFixtures(
       outPath: join(workDir, `${name}.raucb`),
     })
   }
+  if (names.some(isDeltaName)) {
+    const runs = await partsFor(product, composing.facts.version!).bundle()
+    const made = { fromPath: runs.path, toPath: paths.next!, workDir }
+    Object.assign(paths, await writeDeltaFixtures(composing.tools, made))
+  }
+  const from = composing.facts.version!
   for (const name of channels) {
     paths[name] = join(workDir, `${name}.channel`)
-    await writeChannelFixture(context, composing.tools, { name, nextPath: paths.next!, outPath: paths[name] })
+    await writeChannelFixture(context, composing.tools, { name, from, paths, outPath: paths[name] })
   }
+  return paths
+}
+
+/** From the bundle of what is flashed to the next one, as a publisher makes it; and with a byte that makes it useless. */
+async function writeDeltaFixtures(
+  tools: ToolTree,
+  options: { readonly fromPath: string; readonly toPath: string; readonly workDir: string },
+): Promise<Record<DeltaName, string>> {
+  const { fromPath, toPath, workDir } = options
+  const paths = Object.fromEntries(
+    deltaNames.map((name) => [name, join(workDir, `${name}.delta`)]),
+  ) as Record<DeltaName, string>
+  for (const path of Object.values(paths)) await rm(path, { force: true })
+  const { manifest } = await inspectBundle(tools, await readBundle(toPath))
+  const [from, to] = [await readPlainBundle(fromPath), await readPlainBundle(toPath)]
+  await writeDelta({ from, to, verity: manifest.verity }, paths['next-delta'])
+  const bytes = await readFile(paths['next-delta'])
+  // The magic number of the first patch: it is noticed at once, and the story need not wait for the end.
+  const patchAt = bytes.indexOf(Buffer.from([0x28, 0xb5, 0x2f, 0xfd]))
+  bytes[patchAt] = bytes[patchAt]! ^ 1
+  await writeFile(paths['next-delta-spoiled'], bytes)
   return paths
 }
 
@@ -88,18 +121,29 @@ const dayMs = 86_400_000
 async function writeChannelFixture(
   context: CommandContext,
   tools: ToolTree,
-  { name, nextPath, outPath }: { name: ChannelName; nextPath: string; outPath: string },
+  options: {
+    readonly name: ChannelName
+    /** What devices run. */
+    readonly from: string
+    readonly paths: Partial<Record<FixtureName, string>>
+    readonly outPath: string
+  },
 ): Promise<void> {
-  const fixture = channelFixtures[name]
+  const { from, paths, outPath } = options
+  const fixture = channelFixtures[options.name]
   const past = Date.UTC(2020, 0, 1)
-  const bundle = { path: feedBundlePath, ...(await hashFile(nextPath)) }
+  const bundle = { path: feedBundlePath, ...(await hashFile(paths.next!)) }
+  const deltas =
+    fixture.delta === undefined
+      ? []
+      : [{ from, path: feedDeltaPath, ...(await hashFile(paths[fixture.delta]!)) }]
   await writeChannelFile(tools, {
     channel: {
       ...{ board: 'rock64', channel: defaultChannelName, sequence: fixture.sequence },
       publishedMs: past,
       // A machine that goes on from a saved state may be days behind.
       expiresMs: fixture.expired ? past + dayMs : Math.floor(Date.now() / 1000) * 1000 + 2 * dayMs,
-      release: { version: bundleFixtures.next.version, bundle, deltas: [], floor: undefined },
+      release: { version: bundleFixtures.next.version, bundle, deltas, floor: undefined },
       stones: [],
       steps: [{ atMs: past, percent: fixture.percent }],
       windows: [],

@@ -33,6 +33,12 @@ export const slotRecordsPath = `${updateFolder}/slots.json`
 
 export const bundleDownloadPath = `${updateFolder}/bundle.raucb`
 
+/** What makes a bundle out of the running system; it is gone when the bundle is there. */
+export const deltaDownloadPath = `${updateFolder}/bundle.delta`
+
+/** The delta that did not lead to its bundle, and why: it is not tried again. */
+export const deltaRefusedPath = `${updateFolder}/delta-refused.json`
+
 /**
  * PEM, made by hand: further authorities that the update server's certificate may come from, for servers without a
  * public one.
@@ -47,6 +53,12 @@ export const channelRecordsPath = `${updateFolder}/channels.json`
 
 /** What came of the last look for an update. Not worth a write to the flash each hour. */
 export const lastLookPath = '/run/atomixos/last-look.json'
+
+/**
+ * `download_kib_per_second` in the operator's settings. Slower, and a bundle would not come within the day that a download
+ * may take; a server's trickle could not be told from our own limit, either.
+ */
+export const downloadRateKib = { min: 32, max: 1 << 20 } as const
 
 /** One JSON object per line: slots, installs, confirmations, rollbacks. */
 export const eventLogPath = '/data/logs/events.jsonl'

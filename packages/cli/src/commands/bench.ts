@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { UserError } from '@atomixos/image/errors.ts'
 import type { Command } from 'commander'
@@ -9,23 +8,26 @@ import { prepareE2e } from './e2e.ts'
 /** Benchmarks on a machine that is prepared as for this story. */
 const storyOf: Readonly<Record<string, string>> = { network: 'network-isolation' }
 
+/** Others in the folder are parts of these. */
+const names = ['build', 'config', 'network', 'update']
+
 export function addBench(program: Command, context: CommandContext): void {
   program
     .command('bench')
     .description('measure; prints ratios from one run, never judges')
-    .argument('<NAME>', 'build, config, network')
+    .argument('<NAME>', names.join(', '))
     .argument('[OPTION...]', "the benchmark's own options")
     .allowUnknownOption()
     .addHelpText(
       'after',
-      '\nExamples:\n  ./atomixos bench build\n  ./atomixos bench config\n  ./atomixos bench network --rounds 20\n',
+      '\nExamples:\n  ./atomixos bench build\n  ./atomixos bench config\n  ./atomixos bench network --rounds 20\n  ./atomixos bench update --only line,library\n',
     )
     .action(async (name: string, rest: string[]) => {
       const { rootDir } = context.workspace
       const path = join(rootDir, 'bench', `${name}.ts`)
-      if (!/^[a-z-]+$/.test(name) || !existsSync(path)) {
+      if (!names.includes(name)) {
         throw new UserError(`there is no benchmark "${name}"`, {
-          hint: 'there are: build, config, network',
+          hint: `there are: ${names.join(', ')}`,
           exitCode: 2,
         })
       }

@@ -105,6 +105,52 @@ test('a release is published, halted, gone on with, staged anew and renewed', {
   expect((await run('show', feed)).stdout).toContain('release      1.5.0, from 1.4.0 on\n')
 })
 
+test('deltas come from the last versions that the feed holds, and are listed with their share', {
+  timeout: 240_000,
+}, async () => {
+  expect((await succeed('publish', feed, bundles.old!)).deltas).toEqual([])
+  expect((await succeed('publish', feed, bundles.one!)).deltas.map(({ from }) => from)).toEqual(['1.3.0'])
+  const { deltas } = await succeed('publish', feed, bundles.two!)
+  expect(deltas.map(({ from }) => from)).toEqual(['1.4.0', '1.3.0'])
+  for (const { path, from, sizeBytes, sha256, share } of deltas) {
+    const start = `deltas/rock64/atomixos-rock64-${from}-to-1.5.0-`
+    expect(path).toBe(`${start}${sha256.slice(0, 12)}.delta`)
+    expect((await readFile(join(feed, path))).byteLength).toBe(sizeBytes)
+    expect(share).toBeLessThan(0.1)
+  }
+  const shown = await run('show', feed)
+  expect(shown).toMatchObject({ exitCode: 0 })
+  expect(shown.stdout).toMatch(/^delta {8}from 1\.4\.0, 0\.0 MB, \d\.\d\d %$/m)
+  await writeFile(join(feed, deltas[0]!.path), 'spoiled')
+  const spoiled = await run('show', feed)
+  expect(spoiled).toMatchObject({ exitCode: 1 })
+  expect(spoiled.stderr).toContain(`${deltas[0]!.path} is not what was published`)
+})
+
+test('a bundle in the feed that devices would not run is no beginning of a delta', {
+  timeout: 240_000,
+}, async () => {
+  const { bundle } = await succeed('publish', feed, bundles.old!)
+  await succeed('publish', feed, bundles.one!)
+  const file = await open(join(feed, bundle.path), 'r+')
+  await file.write(Buffer.from('!'), 0, 1, 50_000)
+  await file.close()
+  const result = await run('publish', feed, bundles.two!, '--json')
+  expect(result).toMatchObject({ exitCode: 0 })
+  expect(result.stderr).toContain('no delta from 1.3.0: ')
+  expect(result.stderr).toContain('its contents are not what was signed')
+  expect((JSON.parse(result.stdout) as ChannelSummary).deltas.map(({ from }) => from)).toEqual(['1.4.0'])
+})
+
+test('deltas are left out where they are not wanted, or of no use', { timeout: 240_000 }, async () => {
+  await succeed('publish', feed, bundles.old!)
+  await succeed('publish', feed, bundles.one!, '--deltas', '0')
+  expect(await files()).toHaveLength(3)
+  // Devices that run 1.3.0 do not take it directly.
+  const { deltas } = await succeed('publish', feed, bundles.two!, '--floor', '1.4.0')
+  expect(deltas.map(({ from }) => from)).toEqual(['1.4.0'])
+})
+
 describe('nothing is published', () => {
   test.each<[string, string, number, string]>([
     ['that devices refuse', 'revoked', 1, 'certificate revoked'],
@@ -180,6 +226,7 @@ describe('wrong words are answered before anything is done:', () => {
     [['publish', 'DIR', 'BUNDLE', '--window', 'at night'], '"at night" is no window'],
     [['publish', 'DIR', 'BUNDLE', '--canary', 'Lab!'], '"Lab!" is no label'],
     [['publish', 'DIR', 'BUNDLE', '--floor', 'x'], '"x" is no version'],
+    [['publish', 'DIR', 'BUNDLE', '--deltas', '33'], 'a whole number from 0 to 32'],
     [['publish', 'DIR', 'BUNDLE', '--channel', '../x'], '"../x" is no channel'],
     [['publish', 'DIR', 'BUNDLE', '--expires-in', 'never'], '"never" is no duration'],
     [['publish', 'DIR', 'BUNDLE', '--release'], 'a release needs production keys; missing:'],

@@ -5,6 +5,7 @@ import { join, relative } from 'node:path'
 import {
   boardOfCompatible,
   type Channel,
+  channelLimits,
   channelPath,
   compareVersionTexts,
   defaultChannelName,
@@ -14,6 +15,7 @@ import { inspectBundle } from '@atomixos/image/bundle/inspect.ts'
 import { readBundle } from '@atomixos/image/bundle/read.ts'
 import { judgeSignature, verifyPayload } from '@atomixos/image/bundle/verify.ts'
 import { UserError } from '@atomixos/image/errors.ts'
+import { addDeltas } from '@atomixos/image/feed/add-deltas.ts'
 import { readChannelFile, writeChannelFile } from '@atomixos/image/feed/channel-file.ts'
 import {
   changeRollout,
@@ -127,12 +129,16 @@ function addPublish(feed: Command, context: CommandContext): void {
     .option('--rollout <STEPS>', 'PERCENT@TIME, in order', '100%@now')
     .option('--floor <VERSION>', 'devices must run at least this to take it; left out: as before')
     .option('--resume', 'ends a halt with this release')
+    .option('--deltas <N>', 'make deltas from so many versions before it; 0: none', parseDeltaCount, 3)
   rolloutOptions(channelOptions(command))
     .addHelpText(
       'after',
       `
 The bundle is verified as a device would; its board and version are what it says. The bundle is there first, the channel
 last. With a floor, the release until now stays for devices below it.
+
+Deltas are made from the bundles that are in the feed: seconds to minutes each, and about five times the bundle's size
+in memory. Each is tried out before it is published; a device that can't use it takes the full bundle.
 
 Examples:
   ./atomixos feed publish /srv/feed update.raucb
@@ -149,6 +155,7 @@ interface PublishOptions extends ChannelOptions, RolloutOptions {
   readonly rollout: string
   readonly floor?: string
   readonly resume?: boolean
+  readonly deltas: number
 }
 
 async function runPublish(
@@ -194,7 +201,14 @@ async function runPublish(
     // Before a hundred megabytes are copied.
     publishRelease(before, { ...facts, bundle: { path: 'x', sizeBytes: 1, sha256: '' } })
     const added = await addBundle(dir, { path: file, board, version, signal: context.signal })
-    const after = publishRelease(before, { ...facts, bundle: added })
+    const deltas = await addDeltas(dir, {
+      ...{ board, tools, keyringPath, count: options.deltas },
+      to: { version, path: join(dir, added.path), verity: manifest.verity },
+      floor: floor ?? before?.release.floor,
+      reporter: context.reporter,
+      signal: context.signal,
+    })
+    const after = publishRelease(before, { ...facts, bundle: added, deltas })
     const least = after.release.floor
     if (
       least !== undefined &&
@@ -515,6 +529,12 @@ async function runServe(context: CommandContext, dir: string, options: ServeOpti
     if (context.signal.aborted) resolve()
     context.signal.addEventListener('abort', () => resolve(), { once: true })
   })
+}
+
+function parseDeltaCount(text: string): number {
+  const count = Number(text)
+  if (Number.isInteger(count) && count >= 0 && count <= channelLimits.deltasMax) return count
+  throw new InvalidArgumentError(`a whole number from 0 to ${channelLimits.deltasMax}`)
 }
 
 function parsePort(text: string): number {

@@ -9,6 +9,10 @@ export function channelSummary(channel: Channel, nowMs: number) {
     sequence: channel.sequence,
     version: release.version,
     bundle: release.bundle,
+    deltas: release.deltas.map((delta) => ({
+      ...delta,
+      share: delta.sizeBytes / release.bundle.sizeBytes,
+    })),
     floor: release.floor ?? null,
     stones: channel.stones.map(({ version }) => version),
     halted: channel.halt?.reason ?? null,
@@ -31,6 +35,10 @@ export function renderSummary(summary: ChannelSummary): string {
     ['channel', `${summary.channel} of ${summary.board}, number ${summary.sequence}`],
     ['release', `${summary.version}${summary.floor === null ? '' : `, from ${summary.floor} on`}`],
     ['bundle', `${bundle.path}, ${(bundle.sizeBytes / 1e6).toFixed(1)} MB`],
+    ...summary.deltas.map(({ from, sizeBytes, share }): [string, string] => [
+      'delta',
+      `from ${from}, ${(sizeBytes / 1e6).toFixed(1)} MB, ${(share * 100).toFixed(2)} %`,
+    ]),
     ...(summary.stones.length === 0 ? [] : [['on the way', summary.stones.join(', ')] as [string, string]]),
     ...(halted === null ? [] : [['HALTED', `since ${summary.haltedSince}: ${halted}`] as [string, string]]),
     ['now', halted === null ? `${summary.percent} %` : 'nobody takes it'],

@@ -4,12 +4,13 @@ import { recordEvents } from '../events/record-events.ts'
 import { runProgram } from '../run-program.ts'
 import { withRefusedVersion } from '../slots/records.ts'
 import { readRecords, writeRecords } from '../slots/slot-store.ts'
-import { askServer, authorityPaths } from '../upgrade/ask-server.ts'
+import { askServer } from '../upgrade/ask-server.ts'
 import { bundleFileProblem, bundleIsHere } from '../upgrade/bundle-file.ts'
-import { download } from '../upgrade/download.ts'
+import { discardFetched, fetchDoors } from '../upgrade/bundle-store.ts'
+import { fetchBundle } from '../upgrade/fetch-bundle.ts'
 import { type InstallOutcome, installBundle, readBundleInfo } from '../upgrade/install.ts'
 import { changeLabel, readLabels } from '../upgrade/labels.ts'
-import { writeLastLook } from '../upgrade/last-look.ts'
+import { noteLastLook } from '../upgrade/last-look.ts'
 import type { Answer } from '../upgrade/parse-answer.ts'
 import { describeLook, poll } from '../upgrade/poll.ts'
 import { UsageError } from '../usage-error.ts'
@@ -43,33 +44,35 @@ async function label(args: readonly string[], json: boolean): Promise<number> {
 }
 
 function pollServer(): Promise<number> {
+  const say = (line: string) => void process.stdout.write(`${line}\n`)
+  let bytesPerSMax: number | undefined
   return poll({
-    look: () => askServer({ remember: true }),
-    note: (last) => writeLastLook(lastLookPath, last),
-    say: (line) => process.stdout.write(`${line}\n`),
+    async look() {
+      const word = await askServer({ remember: true })
+      bytesPerSMax = word.downloadBytesPerSMax
+      return word
+    },
+    note: (last) => noteLastLook(lastLookPath, last),
+    say,
     isHere: (answer) => bundleIsHere(bundleDownloadPath, answer),
-    fetch: fetchBundle,
-    discard: () => rm(bundleDownloadPath, { force: true }),
+    fetch: (answer) => fetchAndCompare(answer, { say, bytesPerSMax }),
+    discard: discardFetched,
     install: installFetched,
     nowMs: Date.now,
   })
 }
 
-async function fetchBundle(answer: Answer): Promise<void> {
-  const { version, bundleUrl, file } = answer
-  await download({
-    url: bundleUrl,
-    version,
-    path: bundleDownloadPath,
-    authorities: authorityPaths,
-    onProgress: progressInTenths(),
-    ...(file !== undefined && { limits: { sizeBytesMax: file.sizeBytes } }),
-  })
+async function fetchAndCompare(
+  answer: Answer,
+  options: { readonly say: (line: string) => void; readonly bytesPerSMax: number | undefined },
+): Promise<string> {
+  const { version } = answer
+  const transfer = await fetchBundle(answer, fetchDoors(version, options))
   const problem = await bundleFileProblem(bundleDownloadPath, answer)
-  if (problem === undefined) return
+  if (problem === undefined) return transfer
   await rm(bundleDownloadPath, { force: true })
   recordEvents([{ event: 'update-refused', version, reason: problem }])
-  await giveUp(version, problem)
+  return giveUp(version, problem)
 }
 
 async function installFetched({ version }: Answer): Promise<number> {
@@ -121,14 +124,4 @@ async function installFile(file: string, options: ReadonlySet<string>): Promise<
 async function restart(done: string): Promise<number> {
   process.stdout.write(`${done}; restarting\n`)
   return (await runProgram(['/usr/bin/systemctl', 'reboot'], { timeoutMs: 30_000 })).exitCode ?? 1
-}
-
-/** The journal needs no more than ten lines of a download. */
-function progressInTenths(): (bytes: number, totalBytes: number | undefined) => void {
-  let told = 0
-  return (bytes, totalBytes) => {
-    const tenths = totalBytes === undefined ? 0 : Math.floor((bytes * 10) / totalBytes)
-    if (tenths > told) process.stdout.write(`fetched ${tenths * 10} %\n`)
-    told = Math.max(told, tenths)
-  }
 }

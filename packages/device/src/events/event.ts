@@ -7,6 +7,8 @@ export type EventName =
   | 'installed'
   | 'install-failed'
   | 'update-refused'
+  /** The full bundle is fetched instead. */
+  | 'delta-refused'
   | 'verification-failed'
   | 'confirmed'
   | 'rolled-back'

@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Channel, channelLimits, channelPath, judgeChannel, type SeenChannel } from '@atomixos/config'
+import { readChannelCache, writeChannelCache } from './channel-cache.ts'
 import { type Asking, addressBelow, identityHeaders } from './fetch-latest.ts'
 import { fetchSmall } from './fetch-small.ts'
 import { UpdateServerError } from './server-error.ts'
@@ -23,22 +24,34 @@ export async function askChannel(
   options: AskChannelOptions,
 ): Promise<{ readonly channel: Channel; readonly identity: string } | undefined> {
   const url = addressBelow(options.serverUrl, channelPath(options.board, options.channel))
+  const cachePath = join(options.scratchFolder, 'channel-cache.json')
+  const known = await readChannelCache(cachePath, url)
   const answer = await fetchSmall({
     ...options,
     url,
-    headers: { Accept: 'application/octet-stream', ...identityHeaders(options) },
-    statuses: [200, 404, 410],
+    headers: {
+      Accept: 'application/octet-stream',
+      ...identityHeaders(options),
+      ...(known && { 'If-None-Match': known.etag }),
+    },
+    statuses: known ? [200, 304, 404, 410] : [200, 404, 410],
     bytesMax: channelLimits.fileBytesMax,
   })
-  if (answer.status !== 200) {
+  const same = answer.status === 304
+  if (!same && answer.status !== 200) {
     if (!options.required) return undefined
     const reason =
       `the update server has no channel "${options.channel}" (${answer.status}), and it had a channel before: ` +
       'what nobody signed is not followed any more'
     throw new UpdateServerError('channel', reason, { url, status: answer.status, code: 'missing' })
   }
-  const judged = judgeChannel(await verified(answer.body, url, options), options)
-  if ('channel' in judged) return judged
+  // Verified and judged each time: time goes on, and who could sign may not any more.
+  const file = same ? known!.file : answer.body
+  const judged = judgeChannel(await verified(file, url, options), options)
+  if ('channel' in judged) {
+    if (!same) await writeChannelCache(cachePath, { url, etag: answer.etag, file })
+    return judged
+  }
   throw refusal(url, judged.kind, judged.reason)
 }
 

@@ -26,6 +26,8 @@ export const authorityPaths = { public: publicAuthoritiesPath, private: serverAu
 /** Without an answer: the server was not asked, or has nothing for this device. */
 export interface ServerWord extends Look {
   readonly runningVersion: string
+  /** By the operator's settings. */
+  readonly downloadBytesPerSMax?: number | undefined
 }
 
 /** Fetching a hundred megabytes that are refused again helps nobody; a server that was mended is noticed in a day. */
@@ -58,8 +60,9 @@ export async function askServer({ remember }: { readonly remember: boolean }): P
   const board = boardOfCompatible(compatible)
   if (board === undefined) return notAsked(`"${compatible}" in os-release names no board of ours`)
   const nowMs = Date.now()
+  const { downloadBytesPerSMax, ...settings } = readSettings(settingsText)
   const seen = await look({
-    ...readSettings(settingsText),
+    ...settings,
     board,
     labels,
     deviceId: address === undefined ? undefined : parseDeviceId(address),
@@ -74,7 +77,7 @@ export async function askServer({ remember }: { readonly remember: boolean }): P
     readInfo: readRaucInfo,
     scratchFolder: dirname(lastLookPath),
   })
-  return { runningVersion, ...seen }
+  return { runningVersion, downloadBytesPerSMax, ...seen }
 }
 
 function readSettings(text: string): UpgradeSettings {

@@ -1,7 +1,14 @@
-import { type Channel, chooseRelease, decideRollout, isoTime, type RolloutDevice } from '@atomixos/config'
+import {
+  type Channel,
+  chooseRelease,
+  decideRollout,
+  type FeedRelease,
+  isoTime,
+  type RolloutDevice,
+} from '@atomixos/config'
 import { decide, type Situation } from './decide.ts'
 import { addressBelow } from './fetch-latest.ts'
-import type { Answer } from './parse-answer.ts'
+import type { Answer, OfferedDelta } from './parse-answer.ts'
 
 export type Verdict =
   | { readonly action: 'install'; readonly reason?: string | undefined }
@@ -16,6 +23,19 @@ export interface ChannelSituation extends Omit<Situation, 'answer'> {
   readonly nowMs: number
 }
 
+/** The smallest for what runs here, if it is smaller than the bundle. */
+function offeredDelta(
+  { bundle, deltas }: FeedRelease,
+  { serverUrl, runningVersion }: { readonly serverUrl: string; readonly runningVersion: string },
+): OfferedDelta | undefined {
+  const [delta] = deltas
+    .filter(({ from, sizeBytes }) => from === runningVersion && sizeBytes < bundle.sizeBytes)
+    .sort((a, b) => a.sizeBytes - b.sizeBytes)
+  if (delta === undefined) return undefined
+  const { from, path, sizeBytes, sha256 } = delta
+  return { url: addressBelow(serverUrl, path), from, sizeBytes, sha256 }
+}
+
 /** What a device does about a channel: which release is for it, whether it is any good to it, and whether it is its turn. */
 export function decideByChannel(situation: ChannelSituation): {
   readonly answer: Answer | undefined
@@ -26,10 +46,12 @@ export function decideByChannel(situation: ChannelSituation): {
   if ('reason' in chosen) return { answer: undefined, verdict: { action: 'none', reason: chosen.reason } }
   const { release } = chosen
   const { path, sizeBytes, sha256 } = release.bundle
+  const delta = offeredDelta(release, { serverUrl, runningVersion })
   const answer: Answer = {
     version: release.version,
     bundleUrl: addressBelow(serverUrl, path),
     file: { sizeBytes, sha256 },
+    ...(delta && { delta }),
   }
   const good = decide({ ...situation, answer })
   if (good.action === 'none') return { answer, verdict: good }

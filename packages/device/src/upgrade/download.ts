@@ -10,6 +10,7 @@ import {
   writeDownloadState,
 } from './download-state.ts'
 import { Pace } from './pace.ts'
+import { RateLimit } from './rate-limit.ts'
 import { get, type Response, requireStatus } from './request.ts'
 import { explainNetworkError, UpdateServerError } from './server-error.ts'
 import { strongValidator } from './validator.ts'
@@ -24,6 +25,8 @@ export interface DownloadOptions {
   readonly signal?: AbortSignal | undefined
   readonly onProgress?: (bytes: number, totalBytes: number | undefined) => void
   readonly limits?: Partial<DownloadLimits>
+  /** Not faster than that on average; undefined: as fast as it comes. */
+  readonly bytesPerSMax?: number | undefined
   /** Free space of the disk that a folder is on, for tests. */
   readonly freeBytes?: (folder: string) => Promise<number>
 }
@@ -178,6 +181,7 @@ async function writeBody(job: Job, opened: Opened): Promise<void> {
     await removeDownloadState(job.statePath)
     await syncFolder(job.folder)
   }
+  const limit = job.bytesPerSMax === undefined ? undefined : new RateLimit(job.bytesPerSMax)
   const part = await open(job.partPath, bytes === 0 ? 'w' : 'r+', 0o600)
   const sync = async () => {
     await part.datasync()
@@ -200,6 +204,8 @@ async function writeBody(job: Job, opened: Opened): Promise<void> {
         await requireFree(job, job.limits.reserveBytes)
         await sync()
       })
+      // Our own pause, too, is not the server's silence.
+      if (limit !== undefined) await job.pace.write(() => limit.came(chunk.length, job.signal))
       job.onProgress?.(bytes, totalBytes)
       job.signal.throwIfAborted()
     }

@@ -16,6 +16,7 @@ export interface FetchSmallOptions {
 export interface SmallAnswer {
   readonly status: number
   readonly body: Buffer
+  readonly etag: string | undefined
   /** Where redirects have led. */
   readonly url: string
 }
@@ -46,7 +47,8 @@ export async function fetchSmall(options: FetchSmallOptions): Promise<SmallAnswe
       }
       chunks.push(chunk)
     }
-    return { status: response.message.statusCode!, body: Buffer.concat(chunks), url: response.url }
+    const { statusCode, headers: answered } = response.message
+    return { status: statusCode!, body: Buffer.concat(chunks), etag: answered.etag, url: response.url }
   } catch (error) {
     if (late.signal.aborted) throw late.signal.reason
     if (signal.aborted) {

@@ -69,7 +69,7 @@ async function pollWith(raucInfo: string): Promise<{ installed: string[]; channe
     note: async () => {},
     say: () => {},
     isHere: async () => false,
-    fetch: async () => {},
+    fetch: async () => 'x',
     discard: async () => {},
     async install({ version, bundleUrl, file }) {
       installed.push(`${version} ${bundleUrl} ${file!.sizeBytes} ${file!.sha256}`)

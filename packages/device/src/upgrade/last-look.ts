@@ -1,5 +1,6 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { readOptional } from '../durable-file.ts'
 import type { ChannelFacts, Look } from './look.ts'
 
 /** What came of the last look for an update, for people and monitoring. */
@@ -14,9 +15,11 @@ export interface LastLook {
   readonly reason: string | undefined
   /** When its turn comes, as far as the channel says. */
   readonly notBefore: string | undefined
+  /** How the bundle came; undefined: none was fetched. */
+  readonly transfer: string | undefined
 }
 
-export function lastLook(seen: Look, nowMs: number): LastLook {
+export function lastLook(seen: Look, nowMs: number, transfer?: string): LastLook {
   const { channel, answer, decision } = seen
   return {
     time: new Date(nowMs).toISOString(),
@@ -26,13 +29,14 @@ export function lastLook(seen: Look, nowMs: number): LastLook {
     reason:
       decision.action === 'install' ? (decision.reason ?? 'it is newer than what runs') : decision.reason,
     notBefore: 'notBefore' in decision ? decision.notBefore : undefined,
+    transfer,
   }
 }
 
-export function failedLook(reason: string, nowMs: number): LastLook {
+export function failedLook(reason: string, nowMs: number, transfer?: string): LastLook {
   const time = new Date(nowMs).toISOString()
   const unknown = { channel: undefined, version: undefined, notBefore: undefined }
-  return { time, ...unknown, action: 'failed', reason }
+  return { time, ...unknown, action: 'failed', reason, transfer }
 }
 
 /** In memory; whole or not at all. That it can't be written is no reason to do without an update. */
@@ -46,17 +50,24 @@ export async function writeLastLook(path: string, last: LastLook): Promise<void>
   }
 }
 
+/** What is known of how a bundle came stays while the bundle waits for its window. */
+export async function noteLastLook(path: string, last: LastLook): Promise<void> {
+  const before = parseLastLook(await readOptional(path))
+  const kept = last.action === 'fetch' && before?.version === last.version ? before?.transfer : undefined
+  await writeLastLook(path, { ...last, transfer: last.transfer ?? kept })
+}
+
 /** undefined: there was none since the start. */
 export function parseLastLook(text: string | undefined): LastLook | undefined {
   try {
-    const { time, channel, version, action, reason, notBefore } = JSON.parse(text ?? '') as LastLook
-    return { time, channel, version, action, reason, notBefore }
+    const { time, channel, version, action, reason, notBefore, transfer } = JSON.parse(text ?? '') as LastLook
+    return { time, channel, version, action, reason, notBefore, transfer }
   } catch {
     return undefined
   }
 }
 
-export function renderLastLook({ time, channel, version, action, reason }: LastLook): string {
+export function renderLastLook({ time, channel, version, action, reason, transfer }: LastLook): string {
   const words = {
     install: `installing version ${version}`,
     fetch: `version ${version} waits for its window`,
@@ -64,5 +75,6 @@ export function renderLastLook({ time, channel, version, action, reason }: LastL
     failed: 'not known',
   }
   const from = channel === undefined ? '' : ` (channel ${channel.name}, number ${channel.sequence})`
-  return `${words[action]}${from}${reason === undefined ? '' : `: ${reason}`}; looked at ${time}`
+  const came = transfer === undefined ? '' : `; fetched: ${transfer}`
+  return `${words[action]}${from}${reason === undefined ? '' : `: ${reason}`}${came}; looked at ${time}`
 }

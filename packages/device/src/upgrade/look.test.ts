@@ -139,6 +139,70 @@ describe('a channel', () => {
   })
 })
 
+describe('a channel file that has not changed', () => {
+  /** As a server that knows conditional requests; counts what it sent of bodies. */
+  async function conditional(file: () => { body: string; etag: string }) {
+    const counted = { fullAnswers: 0, sameAnswers: 0 }
+    const server = await startServer((request, response) => {
+      const { body, etag } = file()
+      if (request.url !== stable) return void response.writeHead(404).end()
+      const same = request.headers['if-none-match'] === etag
+      counted[same ? 'sameAnswers' : 'fullAnswers'] += 1
+      response.writeHead(same ? 304 : 200, { etag })
+      response.end(same ? undefined : body)
+    })
+    return { server, counted }
+  }
+
+  test('is not fetched again, and verified and judged as if it were', async () => {
+    const { server, counted } = await conditional(() => ({ body: signed(channelOf()), etag: '"one"' }))
+    await using _ = server
+    const first = await lookAt(server)
+    let verified = 0
+    const second = await lookAt(server, {
+      readInfo: async (path) => {
+        verified += 1
+        return readFile(path, 'utf8')
+      },
+    })
+    expect(second).toEqual(first)
+    expect({ ...counted, verified }).toEqual({ fullAnswers: 1, sameAnswers: 1, verified: 1 })
+    expect(await failure(lookAt(server, { nowMs: nowMs + 31 * dayMs }))).toMatchObject({ code: 'expired' })
+    const revoked = async () => {
+      throw new Error('certificate revoked')
+    }
+    expect(await failure(lookAt(server, { readInfo: revoked }))).toMatchObject({ code: 'signature' })
+  })
+
+  test('is fetched when it has changed, and what is refused is not kept', async () => {
+    let now = { body: signed(channelOf()), etag: '"one"' }
+    const { server, counted } = await conditional(() => now)
+    await using _ = server
+    await lookAt(server)
+    now = { body: signed(channelOf({ sequence: 6 })), etag: '"replayed"' }
+    expect(await failure(lookAt(server))).toMatchObject({ code: 'replay' })
+    expect(await failure(lookAt(server))).toMatchObject({ code: 'replay' })
+    now = { body: signed(channelOf({ sequence: 8 })), etag: 'W/"three"' }
+    expect(await lookAt(server)).toMatchObject({ channel: { sequence: 8 } })
+    expect(await lookAt(server)).toMatchObject({ channel: { sequence: 8 } })
+    expect(counted).toEqual({ fullAnswers: 4, sameAnswers: 1 })
+  })
+
+  test('that nobody has asked about is no answer', async () => {
+    await using server = await startServer((_, response) => response.writeHead(304).end())
+    expect(await failure(lookAt(server))).toMatchObject({ kind: 'status' })
+  })
+
+  test('is fetched when what was kept is damaged', async () => {
+    const { server, counted } = await conditional(() => ({ body: signed(channelOf()), etag: '"one"' }))
+    await using _ = server
+    await lookAt(server)
+    await writeFile(join(dir.path, 'channel-cache.json'), '{ torn')
+    await lookAt(server)
+    expect(counted.fullAnswers).toBe(2)
+  })
+})
+
 describe('is refused with its reason, and changes nothing:', () => {
   test.each<[string, string, string, string]>([
     ['what nobody signed', `${unsigned}`, 'signature', 'signature verification failed'],

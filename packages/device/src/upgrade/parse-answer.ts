@@ -7,7 +7,22 @@ export interface Answer {
   /** Absolute, https. */
   readonly bundleUrl: string
   /** What a signed channel says of the bundle; undefined: nobody vouches for more than its signature does. */
-  readonly file?: { readonly sizeBytes: number; readonly sha256: string }
+  readonly file?: FileFacts
+  /** A smaller way to the same file; undefined: the channel has none for what runs here. */
+  readonly delta?: OfferedDelta
+}
+
+export interface FileFacts {
+  readonly sizeBytes: number
+  /** Hexadecimal. */
+  readonly sha256: string
+}
+
+export interface OfferedDelta extends FileFacts {
+  /** Absolute, https. */
+  readonly url: string
+  /** The version that it is made for. */
+  readonly from: string
 }
 
 export type ParsedAnswer = { readonly answer: Answer } | { readonly problems: readonly string[] }

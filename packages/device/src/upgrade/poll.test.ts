@@ -43,6 +43,7 @@ async function polled(options: { looks: (Look | Error)[]; here?: boolean; fetchE
     async fetch() {
       done.push('fetch')
       if (options.fetchError) throw options.fetchError
+      return 'delta from 1.3.0, 2.5 MB instead of 113.7 MB'
     },
     discard: async () => void done.push('discard'),
     async install(offered) {
@@ -95,10 +96,11 @@ test('what came of it can be read', async () => {
     ),
   )
   const from = '(channel stable, number 7)'
+  const came = 'fetched: delta from 1.3.0, 2.5 MB instead of 113.7 MB'
   const looked = 'looked at 2026-12-01T00:00:00.000Z'
   expect(lines).toEqual([
-    `installing version 1.4.0 ${from}: it is time; ${looked}`,
-    `version 1.4.0 waits for its window ${from}: window; ${looked}`,
+    `installing version 1.4.0 ${from}: it is time; ${came}; ${looked}`,
+    `version 1.4.0 waits for its window ${from}: window; ${came}; ${looked}`,
     `nothing to install ${from}: the channel is halted; ${looked}`,
     `not known: the update server refuses the connection; ${looked}`,
   ])

@@ -1,3 +1,4 @@
+import type { Transfer } from './fetch-bundle.ts'
 import { failedLook, type LastLook, lastLook } from './last-look.ts'
 import type { Look } from './look.ts'
 import type { Answer } from './parse-answer.ts'
@@ -10,7 +11,8 @@ export interface PollDoors {
   readonly say: (line: string) => void
   /** Whether the bundle was fetched before and is what the channel says. */
   readonly isHere: (answer: Answer) => Promise<boolean>
-  readonly fetch: (answer: Answer) => Promise<void>
+  /** Gives how it came. */
+  readonly fetch: (answer: Answer) => Promise<Transfer>
   readonly discard: () => Promise<void>
   /** Installs what was fetched; gives the exit code. */
   readonly install: (answer: Answer) => Promise<number>
@@ -22,6 +24,7 @@ export interface PollDoors {
  * exit code 0, and the reason in journal and status.
  */
 export async function poll(doors: PollDoors): Promise<number> {
+  let transfer: Transfer | undefined
   try {
     const first = await lookAndSay(doors)
     if (first.decision.action === 'none' || first.answer === undefined) {
@@ -32,25 +35,27 @@ export async function poll(doors: PollDoors): Promise<number> {
     if (await doors.isHere(first.answer)) {
       return first.decision.action === 'install' ? await doors.install(first.answer) : 0
     }
-    await doors.fetch(first.answer)
+    transfer = await doors.fetch(first.answer)
+    doors.say(`fetched version ${first.answer.version}: ${transfer}`)
+    await doors.note(lastLook(first, doors.nowMs(), transfer))
     if (first.channel === undefined) return await doors.install(first.answer)
     // Fetching can take hours, in which a release may be halted or a window may close.
-    const second = await lookAndSay(doors)
+    const second = await lookAndSay(doors, transfer)
     const same = second.answer !== undefined && sameBundle(first.answer, second.answer)
     if (!same || second.decision.action === 'none') await doors.discard()
     return same && second.decision.action === 'install' ? await doors.install(second.answer!) : 0
   } catch (error) {
-    await doors.note(failedLook((error as Error).message, doors.nowMs()))
+    await doors.note(failedLook((error as Error).message, doors.nowMs(), transfer))
     if (!(error instanceof UpdateServerError)) throw error
     doors.say(`<4>${error.message}`)
     return 0
   }
 }
 
-async function lookAndSay(doors: PollDoors): Promise<Look> {
+async function lookAndSay(doors: PollDoors, transfer?: Transfer): Promise<Look> {
   const seen = await doors.look()
   doors.say(describeLook(seen))
-  await doors.note(lastLook(seen, doors.nowMs()))
+  await doors.note(lastLook(seen, doors.nowMs(), transfer))
   return seen
 }
 

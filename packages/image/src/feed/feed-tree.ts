@@ -3,10 +3,10 @@ import { createReadStream } from 'node:fs'
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { channelPath, type FeedFile } from '@atomixos/config'
+import { channelPath, compareVersionTexts, type FeedFile, isVersionText } from '@atomixos/config'
 import { UserError } from '../errors.ts'
 
-/** The folder that a web server hands out: `channels/BOARD/NAME.channel` and `bundles/BOARD/...`. */
+/** The folder that a web server hands out: `channels/BOARD/NAME.channel`, `bundles/BOARD/...` and `deltas/BOARD/...`. */
 
 export interface FoundChannel {
   readonly board: string
@@ -17,13 +17,6 @@ export interface FoundChannel {
 /** In order of names. Throws UserError when the folder can't be read. */
 export async function listChannels(feedDir: string): Promise<FoundChannel[]> {
   await requireFolder(feedDir)
-  const names = async (path: string) =>
-    (
-      await readdir(path).catch((error: NodeJS.ErrnoException) => {
-        if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return []
-        throw error
-      })
-    ).sort()
   const found: FoundChannel[] = []
   for (const board of await names(join(feedDir, 'channels'))) {
     for (const file of await names(join(feedDir, 'channels', board))) {
@@ -33,6 +26,59 @@ export async function listChannels(feedDir: string): Promise<FoundChannel[]> {
     }
   }
   return found
+}
+
+/** In order of name; none where there is no folder. */
+async function names(path: string): Promise<string[]> {
+  const found = await readdir(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return []
+    throw error
+  })
+  return found.sort()
+}
+
+/** By its name; what is in it has not been looked at. */
+export interface FoundBundle {
+  readonly version: string
+  readonly path: string
+}
+
+/** The bundles of a board that `addBundle` has put there, the newest version first. */
+export async function listBundles(feedDir: string, board: string): Promise<FoundBundle[]> {
+  const folder = join(feedDir, 'bundles', board)
+  const start = `atomixos-${board}-`
+  const found = (await names(folder)).flatMap((name): FoundBundle[] => {
+    const match = name.startsWith(start) ? /^(.+)-[0-9a-f]{12}\.raucb$/.exec(name.slice(start.length)) : null
+    const version = match?.[1]?.replaceAll('_', '+')
+    return version !== undefined && isVersionText(version) ? [{ version, path: join(folder, name) }] : []
+  })
+  return found.sort((a, b) => compareVersionTexts(b.version, a.version))
+}
+
+/** A delta under its content's name, as a bundle is; `write` makes it. */
+export async function addDelta(
+  feedDir: string,
+  options: {
+    readonly board: string
+    readonly from: string
+    readonly to: string
+    readonly write: (outPath: string) => Promise<void>
+  },
+): Promise<FeedFile> {
+  const { board } = options
+  const [from, to] = [options.from, options.to].map((version) => version.replaceAll('+', '_'))
+  const folder = `deltas/${board}`
+  const unfinished = join(feedDir, folder, `.${from}-to-${to}.new-${randomBytes(4).toString('hex')}`)
+  await mkdir(dirname(unfinished), { recursive: true })
+  try {
+    await options.write(unfinished)
+    const file = await hashFile(unfinished)
+    const path = `${folder}/atomixos-${board}-${from}-to-${to}-${file.sha256.slice(0, 12)}.delta`
+    await replaceFile(join(feedDir, path), (target) => rename(unfinished, target))
+    return { path, ...file }
+  } finally {
+    await rm(unfinished, { force: true })
+  }
 }
 
 /** Beside each other under its content's name: a file that a device is just fetching is never exchanged. */

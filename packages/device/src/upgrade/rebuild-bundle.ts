@@ -1,0 +1,130 @@
+import { createHash } from 'node:crypto'
+import { type FileHandle, mkdir, open, rm, statfs } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { DeltaError, type DeltaSource, type DeltaSourceName, rebuildBundle } from '@atomixos/config'
+import { downloadLimits } from './download-limits.ts'
+import type { FileFacts } from './parse-answer.ts'
+
+export interface RebuildOptions {
+  readonly deltaPath: string
+  /** What is to come of it, by the channel. */
+  readonly bundle: FileFacts
+  /** Is not there, or of no use. */
+  readonly outPath: string
+  /** Where an image of the running system is: its partition. */
+  readonly sourcePath: (name: DeltaSourceName) => string
+  /** Must stay free on the disk. */
+  readonly reserveBytes?: number
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: (doneBytes: number, totalBytes: number) => void
+}
+
+const chunkBytes = 1 << 20
+
+/**
+ * Makes the bundle of a delta and the running system, which is only read. Fails with a DeltaError, or with what the file
+ * system says, and leaves nothing then. The memory that it takes does not depend on the sizes: docs/feed.md.
+ */
+export async function rebuildFromDelta(options: RebuildOptions): Promise<void> {
+  const { outPath } = options
+  await mkdir(dirname(outPath), { recursive: true })
+  await requireFree(options)
+  try {
+    await using files = new AsyncDisposableStack()
+    const opened = async (path: string, flags: string) => {
+      const handle = await open(path, flags, 0o600)
+      files.defer(() => handle.close())
+      return handle
+    }
+    const delta = await opened(options.deltaPath, 'r')
+    const out = await opened(outPath, 'w')
+    const sources: FileHandle[] = []
+    const writer = new SyncedWriter(out)
+    let deltaAt = 0
+    await rebuildBundle({
+      async next(lengthBytes) {
+        const bytes = Buffer.allocUnsafeSlow(lengthBytes)
+        await readWhole(delta, bytes, deltaAt, 'the delta ends too early')
+        deltaAt += lengthBytes
+        return bytes
+      },
+      async onHeader({ result, sources: wanted }) {
+        const { sizeBytes, sha256 } = options.bundle
+        if (result.sizeBytes !== sizeBytes || result.sha256 !== sha256) {
+          throw new DeltaError('it leads to another bundle than the channel names')
+        }
+        for (const source of wanted) {
+          const handle = await opened(options.sourcePath(source.name), 'r')
+          await requireSource(handle, source, options.signal)
+          sources.push(handle)
+        }
+      },
+      readSource: (source, offsetBytes, into) =>
+        readWhole(sources[source]!, into, offsetBytes, 'a partition ends too early'),
+      write: (bytes) => writer.write(bytes),
+      ...(options.onProgress && { onProgress: options.onProgress }),
+      signal: options.signal,
+    })
+    await out.sync()
+  } catch (error) {
+    await rm(outPath, { force: true })
+    throw error
+  }
+}
+
+/** That somebody has written to a boot partition, or flashed something else, is told before anything is made of it. */
+async function requireSource(
+  handle: FileHandle,
+  { name, sizeBytes, sha256 }: DeltaSource,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const hash = createHash('sha256')
+  const chunk = Buffer.allocUnsafeSlow(chunkBytes)
+  for (let at = 0; at < sizeBytes; at += chunkBytes) {
+    signal?.throwIfAborted()
+    const piece = chunk.subarray(0, Math.min(chunkBytes, sizeBytes - at))
+    await readWhole(handle, piece, at, `the ${name} partition is smaller than the delta says`)
+    hash.update(piece)
+  }
+  if (hash.digest('hex') !== sha256) {
+    throw new DeltaError(`the ${name} partition is not what was released as the version that runs`)
+  }
+}
+
+async function readWhole(handle: FileHandle, into: Buffer, position: number, problem: string): Promise<void> {
+  for (let filled = 0; filled < into.byteLength; ) {
+    const { bytesRead } = await handle.read(into, filled, into.byteLength - filled, position + filled)
+    if (bytesRead === 0) throw new DeltaError(problem)
+    filled += bytesRead
+  }
+}
+
+/** Appends, and brings it to the disk now and then: a whole bundle in the page cache would push out everything else. */
+class SyncedWriter {
+  readonly #file: FileHandle
+  #unsyncedBytes = 0
+
+  constructor(file: FileHandle) {
+    this.#file = file
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    for (let done = 0; done < bytes.byteLength; ) {
+      done += (await this.#file.write(bytes, done, bytes.byteLength - done)).bytesWritten
+    }
+    this.#unsyncedBytes += bytes.byteLength
+    if (this.#unsyncedBytes < downloadLimits.syncEveryBytes) return
+    await this.#file.datasync()
+    this.#unsyncedBytes = 0
+  }
+}
+
+async function requireFree({ outPath, bundle, reserveBytes }: RebuildOptions): Promise<void> {
+  const { bavail, bsize } = await statfs(dirname(outPath))
+  const neededBytes = bundle.sizeBytes + (reserveBytes ?? downloadLimits.reserveBytes)
+  if (bavail * bsize >= neededBytes) return
+  const mebibytes = (bytes: number) => `${Math.floor(bytes / (1 << 20))} MiB`
+  const reason = `not enough space to make the bundle: ${mebibytes(bavail * bsize)} are free, ${mebibytes(neededBytes)} are needed`
+  // Nothing is wrong with the delta; with more space it is tried again.
+  throw Object.assign(new Error(reason), { code: 'ENOSPC' })
+}

@@ -1,0 +1,258 @@
+import { createHash } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { promisify } from 'node:util'
+import { constants, zstdCompress } from 'node:zlib'
+import {
+  type DeltaHeader,
+  type DeltaSourceName,
+  type DeltaStep,
+  type DeltaTree,
+  deltaEnd,
+  deltaLimits,
+  deltaStart,
+  deltaStep,
+  HashTree,
+  rebuildBundle,
+  verityBlockBytes,
+} from '@atomixos/config'
+import type { BundleVerity } from '../bundle/manifest.ts'
+import { findMatches } from './match.ts'
+import { asItIs, type PlainBundle, type PlainImage } from './plain-bundle.ts'
+import { type PlannedStep, planSteps, rangesOf } from './plan-delta.ts'
+
+export interface DeltaOptions {
+  readonly from: PlainBundle
+  readonly to: PlainBundle
+  /** Of the bundle that it leads to. */
+  readonly verity: BundleVerity
+  /** A larger one is not worth its while. Default: that of the bundle. */
+  readonly sizeBytesMax?: number
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: (doneBytes: number, totalBytes: number) => void
+}
+
+/** What makes no delta that a device could use; the message says why. */
+export class NoDelta extends Error {
+  override readonly name = 'NoDelta'
+}
+
+const sourceOfImage: Readonly<Record<string, DeltaSourceName>> = {
+  'boot.vfat': 'boot',
+  'rootfs.squashfs': 'rootfs',
+}
+
+/**
+ * Writes the delta between two bundles to `outPath`, and makes the second of it as a device does, to see that it can.
+ * Same bundles, same bytes. Throws NoDelta.
+ */
+export async function writeDelta(options: DeltaOptions, outPath: string): Promise<void> {
+  const delta = await makeDelta(options)
+  const sizeBytesMax = options.sizeBytesMax ?? options.to.sizeBytes
+  if (delta.byteLength > sizeBytesMax) {
+    throw new NoDelta(`it would have ${delta.byteLength} bytes, and the bundle has ${options.to.sizeBytes}`)
+  }
+  await checkDelta(delta, options)
+  const out = createWriteStream(outPath, { flags: 'wx' })
+  await new Promise<void>((resolve, reject) => {
+    out.once('error', reject)
+    out.end(delta, resolve)
+  })
+}
+
+/** The delta, in memory. Throws NoDelta. */
+export async function makeDelta(options: DeltaOptions): Promise<Buffer> {
+  const { from, signal } = options
+  const same =
+    from.packsAgain &&
+    from.packing.level === options.to.packing.level &&
+    options.to.packing.level <= deltaLimits.packingLevelMax
+  const to = same && options.to.packsAgain ? options.to : await asItIs(options.to)
+  const sources = sourcesOf(from)
+  const old = Buffer.concat(sources.map(({ bytes }) => bytes))
+  if (Math.max(to.bytes.byteLength, to.sizeBytes) > deltaLimits.bytesMax) {
+    throw new NoDelta('the bundle is larger than devices take')
+  }
+  const trees = treesOf(to, options.verity)
+  const header: DeltaHeader = {
+    sources: sources.map(({ name, sizeBytes, sha256 }) => ({ name, sizeBytes, sha256 })),
+    result: { sizeBytes: to.sizeBytes, sha256: to.sha256 },
+    plainBytes: to.bytes.byteLength,
+    packing: to.packing,
+    trees: trees.map(({ tree }) => tree),
+  }
+  const totalBytes = to.bytes.byteLength * 2
+  const matches = findMatches(old, to.bytes, (doneBytes) => {
+    signal?.throwIfAborted()
+    options.onProgress?.(doneBytes, totalBytes)
+  })
+  const records: Buffer[] = [deltaStart(header, to.frames)]
+  let at = 0
+  for (const [index, { placedAt, sizeBytes }] of [...trees.entries()]
+    .toSorted(([, a], [, b]) => a.placedAt - b.placedAt)
+    .map(([index, tree]) => [index, tree] as const)) {
+    await pieces(at, placedAt)
+    records.push(deltaStep({ kind: 'tree', tree: index }))
+    at = placedAt + sizeBytes
+  }
+  await pieces(at, to.bytes.byteLength)
+  records.push(deltaEnd)
+  return Buffer.concat(records)
+
+  async function pieces(start: number, end: number): Promise<void> {
+    const steps = planSteps(matches, { start, end, oldBytes: old.byteLength })
+    for (const made of await inOrder(steps, (step) => stepsOf(step, { old, to, sources }))) {
+      records.push(...made.map(deltaStep))
+      signal?.throwIfAborted()
+    }
+    options.onProgress?.(to.bytes.byteLength + end, totalBytes)
+  }
+}
+
+interface Source {
+  readonly name: DeltaSourceName
+  readonly bytes: Buffer
+  readonly startBytes: number
+  readonly sizeBytes: number
+  readonly sha256: string
+}
+
+function sourcesOf(from: PlainBundle): Source[] {
+  let startBytes = 0
+  const sources = from.images.flatMap(({ filename, offsetBytes, sizeBytes }) => {
+    const name = Object.hasOwn(sourceOfImage, filename) ? sourceOfImage[filename] : undefined
+    if (name === undefined) return []
+    const bytes = from.bytes.subarray(offsetBytes, offsetBytes + sizeBytes)
+    const source = { name, bytes, startBytes, sizeBytes, sha256: sha256Of(bytes) }
+    startBytes += sizeBytes
+    return [source]
+  })
+  if (sources.length === 0) throw new NoDelta(`${from.path} holds no image that devices have`)
+  return sources
+}
+
+async function stepsOf(
+  step: PlannedStep,
+  {
+    old,
+    to,
+    sources,
+  }: { readonly old: Buffer; readonly to: PlainBundle; readonly sources: readonly Source[] },
+): Promise<DeltaStep[]> {
+  if (step.kind === 'copy') {
+    const { from, lengthBytes } = step
+    return rangesOf({ from, until: from + lengthBytes }, sources).map((range) => ({ kind: 'copy', ...range }))
+  }
+  const { at, lengthBytes, places } = step
+  const ranges = places.flatMap((place) => rangesOf(place, sources)).slice(0, deltaLimits.rangesMax)
+  const dictionary = Buffer.concat(
+    ranges.map(({ source, offsetBytes, lengthBytes: length }) => {
+      const from = sources[source]!.startBytes + offsetBytes
+      return old.subarray(from, from + length)
+    }),
+  )
+  const data = await compressPatch(to.bytes.subarray(at, at + lengthBytes), dictionary)
+  return [{ kind: 'patch', ranges, lengthBytes, data }]
+}
+
+const compressAsync = promisify(zstdCompress)
+
+function compressPatch(bytes: Buffer, dictionary: Buffer): Promise<Buffer> {
+  return compressAsync(bytes, {
+    ...(dictionary.byteLength > 0 && { dictionary }),
+    params: {
+      [constants.ZSTD_c_compressionLevel]: 19,
+      [constants.ZSTD_c_windowLog]: deltaLimits.windowLog,
+      [constants.ZSTD_c_checksumFlag]: 0,
+    },
+    pledgedSrcSize: bytes.byteLength,
+    chunkSize: bytes.byteLength + (bytes.byteLength >> 8) + 64,
+  })
+}
+
+/** All results in order, as many at a time as there are cores. */
+async function inOrder<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = []
+  let next = 0
+  const worker = async () => {
+    while (next < items.length) {
+      const index = next
+      next += 1
+      results[index] = await work(items[index]!)
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(items.length, availableParallelism()) }, worker))
+  return results
+}
+
+interface PlacedTree {
+  readonly tree: DeltaTree
+  /** In the plain bundle. */
+  readonly placedAt: number
+  readonly sizeBytes: number
+}
+
+/** The hash trees that are in the plain bundle as dm-verity makes them; what looks like one and is none is data. */
+function treesOf(to: PlainBundle, verity: BundleVerity): PlacedTree[] {
+  const rootfs = to.images.find(({ filename }) => sourceOfImage[filename] === 'rootfs')
+  const own = rootfs === undefined ? undefined : treeOfImage(to.bytes, rootfs)
+  return [...(own === undefined ? [] : [own]), ...treeOfBundle(to, verity)]
+}
+
+/** Behind a squashfs is dm-verity's superblock, in a block of its own, and the tree. */
+function treeOfImage(bytes: Buffer, { offsetBytes, sizeBytes }: PlainImage): PlacedTree | undefined {
+  const image = bytes.subarray(offsetBytes, offsetBytes + sizeBytes)
+  if (image.byteLength < verityBlockBytes || image.toString('latin1', 0, 4) !== 'hsqs') return undefined
+  const usedBytes = Number(image.readBigUInt64LE(40))
+  const dataBytes = Math.ceil(usedBytes / verityBlockBytes) * verityBlockBytes
+  if (dataBytes + 2 * verityBlockBytes > image.byteLength || dataBytes <= verityBlockBytes) return undefined
+  const superblock = image.subarray(dataBytes, dataBytes + verityBlockBytes)
+  if (superblock.toString('latin1', 0, 6) !== 'verity' || superblock.readUInt16LE(80) !== 32) return undefined
+  const salt = superblock.subarray(88, 120)
+  const tree = { of: 'plain' as const, offsetBytes, lengthBytes: dataBytes, salt: salt.toString('hex') }
+  const treeAt = dataBytes + verityBlockBytes
+  return placedTree(tree, image.subarray(0, dataBytes), image.subarray(treeAt), offsetBytes + treeAt)
+}
+
+/** Behind the payload's squashfs; over the bundle as it is, packed. */
+function* treeOfBundle(to: PlainBundle, { salt, treeBytes }: BundleVerity): Generator<PlacedTree> {
+  const signatureBytes = Number(to.bytes.readBigUInt64BE(to.bytes.byteLength - 8)) + 8
+  const lengthBytes = to.sizeBytes - signatureBytes - treeBytes
+  if (lengthBytes <= verityBlockBytes || lengthBytes % verityBlockBytes !== 0) return
+  // Its bytes are compared when the bundle is made again, since what it hashes is not here in plain.
+  const placedAt = to.bytes.byteLength - signatureBytes - treeBytes
+  yield { tree: { of: 'packed', offsetBytes: 0, lengthBytes, salt }, placedAt, sizeBytes: treeBytes }
+}
+
+function placedTree(tree: DeltaTree, data: Buffer, there: Buffer, placedAt: number): PlacedTree | undefined {
+  const made = new HashTree(data.byteLength, Buffer.from(tree.salt, 'hex'))
+  made.update(data)
+  const bytes = made.finish().tree
+  return there.subarray(0, bytes.byteLength).equals(bytes)
+    ? { tree, placedAt, sizeBytes: bytes.byteLength }
+    : undefined
+}
+
+/** Makes the bundle of it, in memory but for its bytes. Throws NoDelta. */
+async function checkDelta(delta: Buffer, { from }: DeltaOptions): Promise<void> {
+  const sources = sourcesOf(from)
+  let at = 0
+  await rebuildBundle({
+    async next(lengthBytes) {
+      at += lengthBytes
+      if (at > delta.byteLength) throw new NoDelta('the delta ends too early')
+      return delta.subarray(at - lengthBytes, at)
+    },
+    async readSource(source, offsetBytes, into) {
+      sources[source]!.bytes.copy(into, 0, offsetBytes, offsetBytes + into.byteLength)
+    },
+    write: async () => {},
+  }).catch((cause: Error) => {
+    throw new NoDelta(`the delta does not lead to the bundle: ${cause.message}`, { cause })
+  })
+  if (at !== delta.byteLength) throw new NoDelta('the delta is longer than it needs to be')
+}
+
+function sha256Of(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
