@@ -140,6 +140,9 @@ export const bundlesOfStory: Readonly<Record<string, readonly FixtureName[]>> = 
   firewall: ['next'],
   'network-isolation': ['next'],
   'ssh-wan-toggle': ['next'],
+  ntp: ['next'],
+  openvpn: ['next'],
+  flood: ['next'],
   'rauc-hostile': [
     ...(['next', 'unsigned', 'other-authority', 'expired', 'revoked', 'not-for-code'] as const),
     ...(['other-board', 'plain', 'older', 'tiny'] as const),
