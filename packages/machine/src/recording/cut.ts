@@ -115,7 +115,8 @@ function part(entry: LogEntry, uncached: boolean, random: () => number): Range[]
     from: from * sectorBytes,
     sizeBytes: count * sectorBytes,
   })
-  const cut = 1 + below(sectors - 1)
+  // Half of the tears are near the beginning, where what describes the rest is.
+  const cut = 1 + below(random() < 0.5 ? Math.min(8, sectors - 1) : sectors - 1)
   switch (below(3)) {
     case 0:
       return [whole(0, cut)]
