@@ -118,6 +118,7 @@ export const bundlesOfStory: Readonly<Record<string, readonly (BundleName | Chan
   ],
   'rauc-confirm': ['next'],
   'rauc-power-loss': ['next'],
+  'power-campaign': ['next'],
   'rauc-watchdog': ['next'],
   'rauc-hostile': [
     ...(['next', 'unsigned', 'other-authority', 'expired', 'revoked', 'not-for-code'] as const),

@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander'
 import { addBench } from './commands/bench.ts'
 import { addBuild } from './commands/build.ts'
 import { addBundle } from './commands/bundle.ts'
+import { addCampaign } from './commands/campaign.ts'
 import { addCheck } from './commands/check.ts'
 import { addClean } from './commands/clean.ts'
 import { addE2e } from './commands/e2e.ts'
@@ -46,6 +47,7 @@ program.commandsGroup('Run and test:')
 addVm(program, context)
 addE2e(program, context)
 addTest(program, context)
+addCampaign(program, context)
 addBench(program, context)
 program.commandsGroup('Housekeeping:')
 addClean(program, context)
