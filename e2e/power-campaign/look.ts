@@ -60,7 +60,7 @@ export async function lookAtData(
 ): Promise<NonNullable<Observation['data']>> {
   const [program, ...argv] = programs.argv('fsck.f2fs')
   const { exitCode, output } = await new Promise<{ exitCode: number; output: string }>((resolve) => {
-    execFile(
+    const check = execFile(
       program!,
       [...argv, '-f', '--dry-run', path],
       { timeout: checkLimitMs, maxBuffer: 64 * 1024 * 1024, env: { ...programs.env } },
@@ -70,6 +70,8 @@ export async function lookAtData(
           output: `${stdout}\n${stderr}`,
         }),
     )
+    // It asks when it could lose files, for ever.
+    check.stdin?.end()
   })
   const bad = output.split('\n').filter((line) => /\[Fail\]|\[ASSERT\]|Can't find a valid|Error/i.test(line))
   // What it prints at the end says that everything was looked at.
