@@ -230,7 +230,7 @@ describe('a recorded update', () => {
   }
 
   test('the phases are those of the marks, tables and the card', () => {
-    const seen = steps.filter(({ changedBytes }) => changedBytes > 0).map(({ phase }) => phase)
+    const seen = steps.filter(({ changedSectors }) => changedSectors > 0).map(({ phase }) => phase)
     expect(new Set(seen)).toEqual(
       new Set(['partitioning', 'first-boot', 'install', 'environment', 'confirmation']),
     )

@@ -30,8 +30,8 @@ export type Variables = ReadonlyMap<string, string>
 export interface Step {
   readonly entry: LogEntry
   readonly phase: Phase | 'end'
-  /** Bytes that were others before. 0 for a flush. */
-  readonly changedBytes: number
+  /** Sectors that were others before. 0 for a flush. */
+  readonly changedSectors: number
   /** The environment before and after it; undefined while there is none. */
   readonly before: Variables | undefined
   readonly after: Variables | undefined
@@ -52,15 +52,15 @@ export async function studyRecording(
   let environment = environmentOf(disk.card)
   for (const entry of log.entries) {
     const before = environment
-    const changedBytes = entry.kind === 'flush' ? 0 : await disk.apply(log, entry)
+    const changedSectors = entry.kind === 'flush' ? 0 : await disk.apply(log, entry)
     const card = entry.offsetBytes >= recording.systemBytes && entry.kind !== 'flush'
-    if (card && changedBytes > 0) {
+    if (card && changedSectors > 0) {
       const now = environmentOf(disk.card)
       // The same object as long as it says the same.
       if (!sameVariables(now, environment)) environment = now
     }
     const phase = card ? 'environment' : markedPhase(entry, recording.marks)
-    steps.push({ entry, phase, changedBytes, before, after: environment })
+    steps.push({ entry, phase, changedSectors, before, after: environment })
   }
   const lastTable = steps.findLastIndex(
     ({ entry, phase }) => phase === 'first-boot' && isTable(entry, recording.systemBytes),
@@ -106,8 +106,8 @@ export function placeOf(
 }
 
 export function cutWrites(steps: readonly Step[]): CutWrite[] {
-  return steps.flatMap(({ phase, changedBytes }, index) =>
-    changedBytes > 0 && phase !== 'end' ? [{ index, phase }] : [],
+  return steps.flatMap(({ phase, changedSectors }, index) =>
+    changedSectors > 0 && phase !== 'end' ? [{ index, phase }] : [],
   )
 }
 

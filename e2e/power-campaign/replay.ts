@@ -93,7 +93,7 @@ export class ReplayedDisk implements AsyncDisposable {
     return this.#watched.find((image) => image.name === name)!.wrongSectors
   }
 
-  /** Gives how many bytes differ from what was there. */
+  /** Gives how many sectors differ from what was there. */
   async apply(log: WriteLog, entry: LogEntry, ranges?: readonly Range[]): Promise<number> {
     let changed = 0
     for (const { from, sizeBytes } of ranges ?? [{ from: 0, sizeBytes: entry.sizeBytes }]) {
@@ -141,7 +141,7 @@ export class ReplayedDisk implements AsyncDisposable {
 
   async #write(offsetBytes: number, bytes: Buffer): Promise<number> {
     const old = await this.read(offsetBytes, bytes.length)
-    const changed = old.equals(bytes) ? 0 : differingBytes(old, bytes)
+    const changed = differingSectors(old, bytes)
     if (changed === 0) return 0
     this.#journal?.push({ offsetBytes, bytes: old })
     const { systemBytes, dataOffsetBytes } = this.#options
@@ -178,17 +178,6 @@ export function differingSectors(one: Buffer, other: Buffer): number {
   for (let at = 0; at < one.length; at += sector) {
     const end = Math.min(at + sector, one.length)
     if (one.compare(other, at, end, at, end) !== 0) count++
-  }
-  return count
-}
-
-/** Only sectors that differ at all are looked through byte by byte. */
-function differingBytes(one: Buffer, other: Buffer): number {
-  let count = 0
-  for (let at = 0; at < one.length; at += sector) {
-    const end = Math.min(at + sector, one.length)
-    if (one.compare(other, at, end, at, end) === 0) continue
-    for (let byte = at; byte < end; byte++) if (one[byte] !== other[byte]) count++
   }
   return count
 }
