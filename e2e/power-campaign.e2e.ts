@@ -1,7 +1,7 @@
 /** Every write of a device's first life is recorded, and the power cut at seeded places of it: no brick, nothing torn. */
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { bootPoint } from './power-campaign/boot-point.ts'
 import { type CampaignResult, runCampaign, unpackBundle } from './power-campaign/campaign.ts'
 import { recordedLife } from './power-campaign/record.ts'
@@ -26,6 +26,7 @@ describe(`power-campaign (${points} points, seed ${seed})`, () => {
   beforeAll(async () => {
     dir = await storyDir('power-campaign')
   })
+  afterAll(() => rm(join(dir, 'next'), { recursive: true, force: true }))
 
   const say = (line: string) => process.stderr.write(`  ${line}\n`)
 

@@ -9,7 +9,7 @@ import { gatewayOptions } from '../setup.ts'
 import { type KeptDisk, keptFiles } from './campaign.ts'
 import type { BootedPoint } from './report.ts'
 
-/** The disk is gone afterwards, the console log stays. */
+/** The disk is gone afterwards if it came up as it should; the console log stays. */
 export async function bootPoint({ point, dir }: KeptDisk): Promise<BootedPoint> {
   const started = Date.now()
   const [file, card] = [join(dir, keptFiles.disk), join(dir, keptFiles.card)]
@@ -38,9 +38,8 @@ export async function bootPoint({ point, dir }: KeptDisk): Promise<BootedPoint> 
     problem = problems.length > 0 ? problems.join('; ') : undefined
   } catch (error) {
     problem = error instanceof Error ? error.message : String(error)
-  } finally {
-    await Promise.all([file, card].map((path) => rm(path, { force: true })))
   }
+  if (problem === undefined) await Promise.all([file, card].map((path) => rm(path, { force: true })))
   return {
     number: point.number,
     problem,

@@ -18,9 +18,9 @@ import { chooseBoots, choosePoints } from './points.ts'
 import {
   cutWrites,
   type Defect,
-  defectPhases,
   defects,
   logFile,
+  mayShow,
   type RecordingFile,
   recordingFile,
   type Step,
@@ -170,9 +170,8 @@ async function runDefect(
 ): Promise<DefectRun> {
   const { recording, log, original, defect } = given
   const steps = withDefect(original, defect, recording.systemBytes)
-  const points = choosePoints(cutWrites(steps), {
-    ...{ count: options.defectPoints, seed: options.seed, only: defectPhases[defect] },
-  })
+  const writes = cutWrites(steps).filter(({ index }) => mayShow(defect, steps[index]!, recording.systemBytes))
+  const points = choosePoints(writes, { count: options.defectPoints, seed: options.seed })
   const { checked } = await check(options, { recording, log, steps, points, defect, keepAt: new Set() })
   const count = (outcome: string) => checked.filter((point) => point.outcome === outcome).length
   const run: DefectRun = {

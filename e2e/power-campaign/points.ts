@@ -22,11 +22,10 @@ export interface Point {
 /** The same for the same writes, count and seed. Each phase is covered evenly, with all kinds of cuts in turn. */
 export function choosePoints(
   writes: readonly CutWrite[],
-  { count, seed, only }: { readonly count: number; readonly seed: number; readonly only?: readonly Phase[] },
+  { count, seed }: { readonly count: number; readonly seed: number },
 ): Point[] {
   const random = seededNumbers(seed)
-  const byPhase = (phase: Phase) =>
-    only === undefined || only.includes(phase) ? writes.filter((write) => write.phase === phase) : []
+  const byPhase = (phase: Phase) => writes.filter((write) => write.phase === phase)
   const counts = Object.fromEntries(phases.map((phase) => [phase, byPhase(phase).length]))
   const shares = spread(count, counts as Record<Phase, number>)
   return phases

@@ -130,12 +130,19 @@ export const defects = ['single-environment', 'early-confirmation', 'single-tabl
 
 export type Defect = (typeof defects)[number]
 
-/** In which phases each of them must show. */
-export const defectPhases: Readonly<Record<Defect, readonly Phase[]>> = {
-  'single-environment': ['environment'],
-  'early-confirmation': ['install'],
-  'single-table': ['partitioning'],
+/** Whether a cut of this write is one at which the defect may show. */
+export function mayShow(defect: Defect, { entry, phase }: Step, systemBytes: number): boolean {
+  switch (defect) {
+    case 'single-environment':
+      return phase === 'environment'
+    case 'early-confirmation':
+      return phase === 'install' && entry.offsetBytes >= slotB.offsetBytes && entry.offsetBytes < systemBytes
+    case 'single-table':
+      return isTable(entry, systemBytes)
+  }
 }
+
+const slotB = partitions.find(({ label }) => label === 'boot-b')!
 
 /** Pure. Entries get new numbers, as they are in another order. */
 export function withDefect(steps: readonly Step[], defect: Defect | undefined, systemBytes: number): Step[] {
@@ -160,7 +167,6 @@ function inFirstCopy(step: Step, systemBytes: number): Step {
 
 function confirmEarly(steps: readonly Step[], systemBytes: number): Step[] {
   const confirmedAt = steps.findIndex(({ after }) => after?.get(bootVariables.state.B) === 'confirmed')
-  const slotB = partitions.find(({ label }) => label === 'boot-b')!
   const target = steps.findIndex(
     ({ entry, phase }) =>
       phase === 'install' &&
