@@ -10,7 +10,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['packages/**/*.test.ts', 'system/**/*.test.ts', 'bench/**/*.test.ts'],
+          include: ['packages/**/*.test.ts', 'system/**/*.test.ts', 'bench/**/*.test.ts', 'e2e/**/*.test.ts'],
           // Real programs run in some of them, on a machine that may be busy.
           testTimeout: 60_000,
           hookTimeout: 120_000,

@@ -135,6 +135,7 @@ export const bundlesOfStory: Readonly<Record<string, readonly FixtureName[]>> = 
   ],
   'rauc-confirm': ['next'],
   'rauc-power-loss': ['next'],
+  'power-campaign': ['next'],
   'rauc-watchdog': ['next'],
   // They start from a device in the field, which has it lying there.
   firewall: ['next'],

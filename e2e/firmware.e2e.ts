@@ -7,6 +7,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { environmentBytes, environmentCopy, environmentOffsets } from './boot-environment.ts'
 import { readEnvironment } from './firmware/read-environment.ts'
 import { makeStandInDisk, rootIds, type SlotContent } from './firmware/stand-in-disk.ts'
+import { simulateSelector } from './power-campaign/selector.ts'
 import { firmwarePath, programs, storyDir } from './setup.ts'
 
 interface Scenario {
@@ -72,6 +73,7 @@ describe.concurrent('firmware', () => {
     await selector.waitForConsoleText(until, { timeoutMs: 60_000 })
     await selector.crash()
     const console = selector.console.text
+    if ((scenario.card ?? 'whole') === 'whole') expectAsOnPaper(scenario, triesIn(console))
     const copies =
       scenario.card === undefined || scenario.card === 'whole'
         ? await Promise.all(
@@ -338,6 +340,18 @@ describe.concurrent('firmware', () => {
     })
   })
 })
+
+/** The selector that the power-cut campaign has on paper makes the same choices as the real one. */
+function expectAsOnPaper({ a = 'starts', b = 'starts', copies = [] }: Scenario, tries: string[]): void {
+  const stored = copies.map((copy) => copy ?? Buffer.alloc(environmentBytes))
+  const contents = { A: a, B: b }
+  const onPaper = simulateSelector(
+    readEnvironment(stored),
+    (slot) => contents[slot] === 'starts',
+    tries.length,
+  )
+  expect(onPaper.tries.map(({ slot, left }) => `${slot} left A=${left.A} B=${left.B} saved=1`)).toEqual(tries)
+}
 
 /** `A left A=2 B=3 saved=1` for every try. */
 function triesIn(console: string): string[] {

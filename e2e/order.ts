@@ -10,6 +10,7 @@ const longest = [
   'rauc-hostile',
   'rauc-confirm',
   'boot-chain',
+  'power-campaign',
   'rauc-power-loss',
   'rauc-update',
   'rauc-watchdog',

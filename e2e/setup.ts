@@ -16,10 +16,22 @@ export interface E2eSetup {
   readonly rootDir: string
   /** The tools tree with QEMU and what network labs need. */
   readonly programsDir: string
+  /** The tree of build tools, for what looks at file systems and images. */
+  readonly imageProgramsDir: string
   /** Paths of the bundles, deltas and channel files that the stories asked for. */
   readonly bundles: Readonly<Partial<Record<FixtureName, string>>>
   /** Whether a story with many seeded places tries all of them: `./atomixos test` has time for a part. */
   readonly thorough: boolean
+  /** Of the story `power-campaign`; default: what `./atomixos test` has time for. */
+  readonly campaign?: CampaignSetup
+}
+
+export interface CampaignSetup {
+  readonly points: number
+  readonly seed: number
+  readonly boots: number
+  /** Put into the recording on purpose: one of `defects` in power-campaign/recording.ts. */
+  readonly defect?: string
 }
 
 export interface Manifest {
@@ -51,6 +63,9 @@ export const firmwarePath = join(setup.distDir, 'u-boot-qemu.bin')
 export const diskBytes = 16_000_000_000 - (16_000_000_000 % 512)
 
 export const programs: Programs = treePrograms(setup.programsDir)
+
+/** Programs for file systems and images: f2fs-tools, squashfs-tools. */
+export const imagePrograms: Programs = treePrograms(setup.imageProgramsDir)
 
 /** A bundle, a delta or a channel file that was built for the stories. */
 export function bundlePath(name: FixtureName): string {

@@ -12,6 +12,12 @@ export async function openMachineTree(context: CommandContext): Promise<ToolTree
   return inputs.toolTree('tools-machine')
 }
 
+/** The tree that images are built with: file systems, squashfs. */
+export async function openImageTree(context: CommandContext): Promise<ToolTree> {
+  const inputs = await openLockedInputs(context, { targets: ['tools'] })
+  return inputs.toolTree('tools')
+}
+
 export async function openMachineTools(context: CommandContext): Promise<Programs> {
   return treePrograms((await openMachineTree(context)).dir)
 }

@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { addBench } from './commands/bench.ts'
 import { addBuild } from './commands/build.ts'
 import { addBundle } from './commands/bundle.ts'
+import { addCampaign } from './commands/campaign.ts'
 import { addCheck } from './commands/check.ts'
 import { addClean } from './commands/clean.ts'
 import { addConfig } from './commands/config.ts'
@@ -51,6 +52,7 @@ export function createProgram(context: CommandContext): Command {
   addVm(program, context)
   addE2e(program, context)
   addTest(program, context)
+  addCampaign(program, context)
   addBench(program, context)
   program.commandsGroup('Housekeeping:')
   addClean(program, context)

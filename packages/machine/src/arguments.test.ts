@@ -18,6 +18,7 @@ const line: CommandLine = {
   kernel: undefined,
   systemDisk: { path: '/disks/system.raw', format: 'raw' },
   sdCard: { path: '/disks/sd.raw', format: 'raw' },
+  recorder: undefined,
   extraDisks: [],
   nics: [{ kind: 'user', forwards: [{ guestPort: 22 }, { guestPort: 80, hostPort: 8080 }] }],
   plugs: [undefined],
@@ -92,4 +93,16 @@ test('a card on a bridge without a plug, and too many cards, are errors', () => 
 test('names and values that QEMU would misread', () => {
   expect(commas('a,b')).toBe('a,,b')
   expect(() => credentialName('systemd.extra-unit.vm.service')).toThrow('1 characters too long for fw_cfg')
+})
+
+test('a recorded machine has its devices in the usual slots, on one recorder', () => {
+  const recorder = { path: '/r.raw', logPath: '/r.log', systemBytes: 4096, cardBytes: 512 }
+  const args = qemuArguments({ ...line, systemDisk: undefined, sdCard: undefined, recorder })
+  expect(slotOf(args, 'virtio-blk-pci')).toEqual(['0x1'])
+  expect(slotOf(args, 'sdhci-pci')).toEqual(['0x2'])
+  expect(args.filter((arg) => arg.includes('blklogwrites'))).toHaveLength(1)
+  expect(args.filter((arg) => arg.includes('"file":"recorder"'))).toEqual([
+    '{"driver":"raw","node-name":"system","discard":"unmap","offset":0,"size":4096,"file":"recorder"}',
+    '{"driver":"raw","node-name":"sd","discard":"unmap","offset":4096,"size":512,"file":"recorder"}',
+  ])
 })

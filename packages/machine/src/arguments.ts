@@ -10,6 +10,14 @@ export interface AttachedDisk {
   readonly format: 'raw' | 'qcow2'
 }
 
+/** Disk and card in one file, the card behind the disk, and every write to either in one log. */
+export interface Recorder {
+  readonly path: string
+  readonly logPath: string
+  readonly systemBytes: number
+  readonly cardBytes: number
+}
+
 export type Memory =
   | { readonly kind: 'anonymous' }
   /** A file that is guest memory while QEMU runs: `shared` writes through, otherwise it is a copy-on-write origin. */
@@ -38,6 +46,8 @@ export interface CommandLine {
     | undefined
   readonly systemDisk: AttachedDisk | undefined
   readonly sdCard: AttachedDisk | undefined
+  /** In place of `systemDisk` and `sdCard`. */
+  readonly recorder: Recorder | undefined
   readonly extraDisks: readonly AttachedDisk[]
   readonly nics: readonly Nic[]
   /** QEMU's network backend for each card of kind `bridge`. */
@@ -83,6 +93,7 @@ export function qemuArguments(line: CommandLine): string[] {
     ...(line.kernel === undefined ? [] : kernelArguments(line.kernel)),
     ...['-qmp', `unix:${commas(line.socketDir)}/${socketNames.qmp},server=on,wait=off`],
     ...consoleArguments(line),
+    ...(line.recorder === undefined ? [] : recordedDisks(line.recorder)),
     ...(line.systemDisk === undefined
       ? []
       : [
@@ -170,6 +181,41 @@ function blockNode(name: string, disk: AttachedDisk): string[] {
     },
   }
   return ['-blockdev', JSON.stringify(node)]
+}
+
+/**
+ * Two views of one recorded node: so both devices share a log, and with it an order. Each device may write, as each has a
+ * part of its own. Flushes stay in the log and need not reach this machine's disk.
+ */
+export function recorderNodes({ path, logPath, systemBytes, cardBytes }: Recorder): object[] {
+  const cache = { direct: false, 'no-flush': true }
+  const view = (name: string, offset: number, size: number) => ({
+    driver: 'raw',
+    'node-name': name,
+    discard: 'unmap',
+    offset,
+    size,
+    file: 'recorder',
+  })
+  return [
+    {
+      driver: 'blklogwrites',
+      'node-name': 'recorder',
+      discard: 'unmap',
+      file: { driver: 'file', filename: path, discard: 'unmap', cache },
+      log: { driver: 'file', filename: logPath, cache },
+    },
+    view('system', 0, systemBytes),
+    view('sd', systemBytes, cardBytes),
+  ]
+}
+
+function recordedDisks(recorder: Recorder): string[] {
+  return [
+    ...recorderNodes(recorder).flatMap((node) => ['-blockdev', JSON.stringify(node)]),
+    ...['-device', device('virtio-blk-pci', slots.systemDisk, 'drive=system', 'share-rw=on')],
+    ...['-device', device('sdhci-pci', slots.sdCard), '-device', 'sd-card,drive=sd'],
+  ]
 }
 
 function agentArguments({ hardware, socketDir }: CommandLine): string[] {

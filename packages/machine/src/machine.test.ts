@@ -242,6 +242,11 @@ describe.skipIf(absent)(`a machine in a real QEMU${absent ? ` (skipped: ${absent
       { nics: [{ kind: 'bridge', bridge: 'wan' }] },
       'needs the lab that the bridge is in',
     ],
+    [
+      'a recorder without a disk',
+      { record: '/writes.log', sdCard: { sizeBytes: MiB } },
+      'has a disk from an image and a card of zeros',
+    ],
   ])('%s is an error before anything is made', async (_what, options, message) => {
     await expect(make(options)).rejects.toThrow(message)
     expect(existsSync(join(dir, 'echo'))).toBe(false)

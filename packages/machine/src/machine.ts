@@ -14,6 +14,7 @@ import type { ConsoleMatch, Disk, Machine, MachineOptions, Qmp, SavedState, Wait
 import { waitFor } from './wait.ts'
 
 const waitTimeoutMs = 180_000
+const neverStarted = 'it was never started'
 
 export class QemuMachine extends GuestShell implements Machine {
   readonly name: string
@@ -26,7 +27,7 @@ export class QemuMachine extends GuestShell implements Machine {
   readonly #power: PowerSwitch
   readonly #watchers = new Set<() => void>()
   #run: PowerOn | undefined
-  #lastEnd = 'it was never started'
+  #lastEnd = neverStarted
   /** Settles when the power-on that is under way or the run that goes on is over. */
   #switching: Promise<unknown> = Promise.resolve()
   #powerOnPosition = 0
@@ -74,6 +75,9 @@ export class QemuMachine extends GuestShell implements Machine {
   /** Starts QEMU paused; for `start` and for restoring a state. */
   async powerOn(memory: Memory, incoming: boolean): Promise<void> {
     if (this.#power.on) throw new MachineError(`${this.name} is running already`)
+    if (this.disks.recorder !== undefined && this.#lastEnd !== neverStarted) {
+      throw new MachineError(`${this.name} is recorded: it is switched on once, or its log would begin anew`)
+    }
     this.#power.on = true
     this.#powerOnPosition = this.console.position
     this.#resets = 0
@@ -82,6 +86,7 @@ export class QemuMachine extends GuestShell implements Machine {
       hardware: hardwareOf(this.options),
       systemDisk: this.disks.system,
       sdCard: this.disks.sdCard,
+      recorder: this.disks.recorder,
       extraDisks: this.disks.extra,
       memory,
       console: this.console,

@@ -1,7 +1,7 @@
 /** What a machine is before it is one: checked options with defaults, its folder, its disks. */
 import { mkdir, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { defaultMac, type Hardware } from './arguments.ts'
+import { defaultMac, type Hardware, type Recorder } from './arguments.ts'
 import type { MachineDisk } from './disk/disk.ts'
 import { MachineError } from './errors.ts'
 import type { MachineOptions } from './types.ts'
@@ -15,6 +15,8 @@ export interface MachineDisks {
   readonly system: MachineDisk | undefined
   readonly sdCard: MachineDisk | undefined
   readonly extra: readonly MachineDisk[]
+  /** Has system disk and card in itself. */
+  readonly recorder?: Recorder
 }
 
 /** Shared by a machine and its disks: a disk is only touched from outside while its machine is off. */
@@ -58,6 +60,19 @@ export function checkOptions(options: MachineOptions): void {
   }
   if ((options.firmware === undefined) === (options.kernel === undefined)) {
     throw new MachineError(`${options.name}: give either firmware or kernel`)
+  }
+  const { record, disk, sdCard } = options
+  if (record !== undefined) {
+    const fromImage = disk !== undefined && 'image' in disk
+    const blankCard = sdCard !== undefined && !('image' in sdCard) && !('file' in sdCard)
+    if (!fromImage || !blankCard) {
+      throw new MachineError(
+        `${options.name}: a recorded machine has a disk from an image and a card of zeros`,
+      )
+    }
+  }
+  if (record !== undefined && options.saveable) {
+    throw new MachineError(`${options.name}: a recorded machine cannot be saved: its log begins at power-on`)
   }
   if (options.lab === undefined && options.nics?.some((nic) => nic.kind === 'bridge')) {
     throw new MachineError(`${options.name}: a card on a bridge needs the lab that the bridge is in`)

@@ -11,6 +11,7 @@ import {
   type Hardware,
   type Memory,
   qemuArguments,
+  type Recorder,
   socketNames,
 } from './arguments.ts'
 import { type Child, startChild } from './child.ts'
@@ -24,6 +25,7 @@ export interface PowerSpec {
   readonly hardware: Hardware
   readonly systemDisk: AttachedDisk | undefined
   readonly sdCard: AttachedDisk | undefined
+  readonly recorder: Recorder | undefined
   readonly extraDisks: readonly AttachedDisk[]
   readonly memory: Memory
   readonly console: ConsoleBuffer
@@ -72,6 +74,7 @@ export async function powerOn(spec: PowerSpec): Promise<PowerOn> {
       kernel: options.kernel,
       systemDisk: spec.systemDisk,
       sdCard: spec.sdCard,
+      recorder: spec.recorder,
       extraDisks: spec.extraDisks,
       nics: options.nics ?? [],
       plugs: plugs.map((plug) => plug?.netdev),

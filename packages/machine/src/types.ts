@@ -59,6 +59,11 @@ export interface MachineOptions {
   readonly deadlineMs?: number
   /** Prepares for `saveState`: guest memory is a file. Default: false. */
   readonly saveable?: boolean
+  /**
+   * A file that gets every write, flush and discard of system disk and card, in one order: docs/machine.md. Such a machine
+   * is switched on once, and its disks are read from this log (`recording/`), not through `disk` and `sdCard`.
+   */
+  readonly record?: string
   /** The lab whose network namespace QEMU runs in; needed for `tap` cards. */
   readonly lab?: Lab
   /** Told what is going on, one line at a time. Default: silent. */

@@ -29,6 +29,7 @@ export async function runVitest(options: {
   filters?: readonly string[]
   env?: Readonly<Record<string, string>>
   signal: AbortSignal
+  stdout?: 'stderr'
 }): Promise<Counts> {
   const reportDir = await mkdtemp(join(tmpdir(), 'atomixos-test-'))
   try {
@@ -45,7 +46,12 @@ export async function runVitest(options: {
         `--outputFile.json=${reportPath}`,
         ...(options.filters ?? []),
       ],
-      { cwd: options.rootDir, signal: options.signal, ...(options.env ? { env: options.env } : {}) },
+      {
+        cwd: options.rootDir,
+        signal: options.signal,
+        ...(options.env ? { env: options.env } : {}),
+        ...(options.stdout ? { stdout: options.stdout } : {}),
+      },
     )
     options.signal.throwIfAborted()
     const text = await readFile(reportPath, 'utf8').catch(() => undefined)

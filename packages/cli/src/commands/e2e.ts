@@ -1,12 +1,13 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { bundlesOfStory } from '@atomixos/e2e/bundle-fixtures.ts'
+import type { CampaignSetup } from '@atomixos/e2e/setup.ts'
 import { UserError } from '@atomixos/image/errors.ts'
 import type { Command } from 'commander'
 import { type Counts, runVitest } from '../checks/vitest.ts'
 import type { CommandContext } from '../context.ts'
 import { buildBundleFixtures } from '../e2e-bundles.ts'
-import { openMachineTree } from '../machine-tools.ts'
+import { openImageTree, openMachineTree } from '../machine-tools.ts'
 import { build } from '../pipeline.ts'
 
 const suffix = '.e2e.ts'
@@ -50,6 +51,10 @@ export async function runE2e(
     readonly names: readonly string[]
     /** All seeded places of the stories that have many; else a part that is the same each time. */
     readonly thorough: boolean
+    /** Of the story `power-campaign`. */
+    readonly campaign?: CampaignSetup
+    /** 'stderr': what the stories say is talk. */
+    readonly stdout?: 'stderr'
   },
 ): Promise<Counts> {
   const { workspace, signal } = context
@@ -68,13 +73,19 @@ export async function runE2e(
     }
   }
   const told = options.names.length > 0 ? options.names : stories.map((story) => story.name)
-  const setupPath = await prepareE2e(context, { names: told, thorough: options.thorough })
+  const { thorough, campaign } = options
+  const setupPath = await prepareE2e(context, {
+    names: told,
+    thorough,
+    ...(campaign && { campaign }),
+  })
   return runVitest({
     rootDir: workspace.rootDir,
     project: 'e2e',
     filters: options.names.map((name) => `e2e/${name}${suffix}`),
     env: { ATOMIXOS_E2E: setupPath },
     signal,
+    ...(options.stdout && { stdout: options.stdout }),
   })
 }
 
@@ -84,7 +95,11 @@ export async function runE2e(
  */
 export async function prepareE2e(
   context: CommandContext,
-  { names, thorough }: { readonly names: readonly string[]; readonly thorough: boolean },
+  {
+    names,
+    thorough,
+    campaign,
+  }: { readonly names: readonly string[]; readonly thorough: boolean; readonly campaign?: CampaignSetup },
 ): Promise<string> {
   const { workspace } = context
   const built = await build(context, { board: 'rock64' })
@@ -93,7 +108,8 @@ export async function prepareE2e(
     names.flatMap((name) => bundlesOfStory[name] ?? []),
   )
   const tree = await openMachineTree(context)
-  const workDir = join(workspace.cacheDir, 'e2e')
+  const imageTree = await openImageTree(context)
+  const workDir = e2eWorkDir(context)
   await mkdir(workDir, { recursive: true })
   const setupPath = join(workDir, 'setup.json')
   await writeFile(
@@ -104,14 +120,21 @@ export async function prepareE2e(
         distDir: built.distDir,
         workDir,
         programsDir: tree.dir,
+        imageProgramsDir: imageTree.dir,
         bundles,
         thorough,
+        campaign,
       },
       null,
       2,
     ),
   )
   return setupPath
+}
+
+/** Machines, logs and saved states of the stories. */
+export function e2eWorkDir(context: CommandContext): string {
+  return join(context.workspace.cacheDir, 'e2e')
 }
 
 /** A story is a file in `e2e/`; its first comment says what it tells. */

@@ -26,7 +26,7 @@ Builds first what the VM tests need. The last line counts everything that ran.
 Examples:
   ./atomixos test
   ./atomixos test --quick     a minute, before each commit
-  ./atomixos test --thorough  half an hour more: all places at which power is cut and bits are wrong
+  ./atomixos test --thorough  an hour more: all places at which power is cut and bits are wrong
 `,
     )
     .action(async (options: { quick?: boolean; thorough?: boolean }) => {

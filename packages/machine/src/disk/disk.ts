@@ -35,6 +35,13 @@ export async function copySparse(
   await rename(part, to)
 }
 
+/** How large the disk becomes that is made of it. */
+export async function diskBytes(source: DiskSource): Promise<number> {
+  if ('file' in source) return (await stat(source.file)).size
+  if ('image' in source) return source.sizeBytes ?? (await stat(source.image)).size
+  return source.sizeBytes
+}
+
 export async function createDisk(
   programs: Programs,
   source: DiskSource,

@@ -1,0 +1,59 @@
+import { execFile } from 'node:child_process'
+import { open, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { lookAtData } from '@atomixos/e2e/power-campaign/look.ts'
+import { openTestInputs, scratchDir } from '@atomixos/image/tools/test-inputs.ts'
+import { type Programs, treePrograms } from '@atomixos/machine'
+import { beforeAll, describe, expect, test } from 'vitest'
+
+const MiB = 1024 * 1024
+
+describe('the campaign looks at /data with the fsck.f2fs of the lock', () => {
+  let programs: Programs
+  beforeAll(async () => {
+    const inputs = await openTestInputs()
+    programs = treePrograms((await inputs.toolTree('tools')).dir)
+  })
+
+  async function makeFileSystem(dir: string): Promise<string> {
+    const path = join(dir, 'data.raw')
+    await writeFile(path, '')
+    await truncate(path, 128 * MiB)
+    const [program, ...argv] = programs.argv('mkfs.f2fs')
+    await promisify(execFile)(program!, [...argv, '-q', path], { env: {} })
+    return path
+  }
+
+  async function overwrite(path: string, offset: number, sizeBytes: number): Promise<void> {
+    await using file = await open(path, 'r+')
+    await file.write(Buffer.alloc(sizeBytes), 0, sizeBytes, offset)
+  }
+
+  test('a fresh file system is consistent, also in a file with more behind it', async () => {
+    await using dir = await scratchDir()
+    const path = await makeFileSystem(dir.path)
+    await truncate(path, 130 * MiB)
+    expect(await lookAtData(programs, path)).toEqual({ consistent: true, detail: '' })
+  })
+  test.each([
+    // Segments of 2 MiB: superblocks in the first, both checkpoints in the next two, then segment and node tables.
+    ['both superblocks', 0, 8192],
+    ['both checkpoints', 2 * MiB, 2.5 * MiB],
+    ['the tables of segments and nodes', 6 * MiB, 6 * MiB],
+  ])('with %s lost it is not', async (_, offset, sizeBytes) => {
+    await using dir = await scratchDir()
+    const path = await makeFileSystem(dir.path)
+    await overwrite(path, offset, sizeBytes)
+    const { consistent, detail } = await lookAtData(programs, path)
+    expect(consistent).toBe(false)
+    expect(detail).toMatch(/^fsck\.f2fs ended with \d+: ./)
+  })
+  test('nothing at all is not', async () => {
+    await using dir = await scratchDir()
+    const path = join(dir.path, 'data.raw')
+    await writeFile(path, '')
+    await truncate(path, 128 * MiB)
+    expect((await lookAtData(programs, path)).consistent).toBe(false)
+  })
+})
