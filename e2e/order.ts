@@ -14,8 +14,14 @@ const longest = [
   'rauc-power-loss',
   'rauc-update',
   'rauc-watchdog',
+  'firewall',
   'feed',
+  'ssh-wan-toggle',
+  'ntp',
+  'naming',
   'rauc-slots',
+  'network-isolation',
+  'flood',
   'clock',
 ]
 
