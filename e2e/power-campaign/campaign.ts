@@ -73,7 +73,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   await mkdir(options.workDir, { recursive: true })
   const original = await study(options, recording, log)
   const steps = withDefect(original, options.defect, recording.systemBytes)
-  const writes = cutWrites(steps)
+  const writes = cutsThatMayShow(options.defect, steps, recording.systemBytes)
   const points = choosePoints(writes, { count: options.points, seed })
   const boots = new Set(chooseBoots(points, options.boots, seed).map(({ number }) => number))
   say(`${points.length} points in ${writes.length} writes of ${steps.length} entries`)
@@ -158,6 +158,17 @@ async function check(
   return { checked, kept }
 }
 
+/** With a defect only those at which it can be seen: a few points would pass by the few places there are. */
+function cutsThatMayShow(
+  defect: Defect | undefined,
+  steps: readonly Step[],
+  systemBytes: number,
+): ReturnType<typeof cutWrites> {
+  const all = cutWrites(steps)
+  if (defect === undefined) return all
+  return all.filter(({ index }) => mayShow(defect, steps[index]!, systemBytes))
+}
+
 /** The same checks on a recording in which something is wrong: they have to find it. */
 async function runDefect(
   options: CampaignOptions,
@@ -170,7 +181,7 @@ async function runDefect(
 ): Promise<DefectRun> {
   const { recording, log, original, defect } = given
   const steps = withDefect(original, defect, recording.systemBytes)
-  const writes = cutWrites(steps).filter(({ index }) => mayShow(defect, steps[index]!, recording.systemBytes))
+  const writes = cutsThatMayShow(defect, steps, recording.systemBytes)
   const points = choosePoints(writes, { count: options.defectPoints, seed: options.seed })
   const { checked } = await check(options, { recording, log, steps, points, defect, keepAt: new Set() })
   const count = (outcome: string) => checked.filter((point) => point.outcome === outcome).length
