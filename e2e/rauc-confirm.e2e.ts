@@ -14,7 +14,7 @@ import {
 } from './gateway.ts'
 import { pendingState } from './pending.ts'
 import { forkGateway, nextBundlePath, provisionedGateway } from './provisioned.ts'
-import { storyDir } from './setup.ts'
+import { seededPart, storyDir } from './setup.ts'
 
 describe.concurrent('rauc-confirm', () => {
   let dir: string
@@ -73,7 +73,7 @@ describe.concurrent('rauc-confirm', () => {
     ],
     ['container', 'systemctl stop app', stopped('container:app', 'app')],
   ]
-  test.each(cases)('%s: not confirmed, and named', async (name, command, expected) => {
+  test.each(seededPart(cases, 3))('%s: not confirmed, and named', async (name, command, expected) => {
     const { reason, state } = await breakWhilePending(name, (gateway) => gateway.succeed(command))
     expect(reason).toMatch(expected)
     expect(state).toBe('pending')

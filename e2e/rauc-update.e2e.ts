@@ -21,7 +21,7 @@ import {
 } from './gateway.ts'
 import { gatewayMac } from './gateway-network.ts'
 import { type ProvisionedGateway, provisionedGateway } from './provisioned.ts'
-import { bundlePath, manifest, storyDir } from './setup.ts'
+import { bundlePath, manifest, seededPart, storyDir } from './setup.ts'
 import { createUpdateServer, serveBundle, type UpdateServer } from './update-server.ts'
 
 describe('rauc-update', () => {
@@ -116,8 +116,9 @@ describe('rauc-update', () => {
     expect(await slotABytes(gateway)).toBe(slotA)
   })
 
-  test('five more restarts stay on B', async () => {
-    for (let count = 1; count <= 5; count++) {
+  const restarts = seededPart([1, 2, 3, 4, 5], 2)
+  test(`${restarts.length} more restarts stay on B`, async () => {
+    for (const _ of restarts) {
       await gateway.reboot({ timeoutMs: bootMs })
       await waitUntilUp(gateway)
       expect(await runningSlot(gateway)).toBe('B')
@@ -125,7 +126,7 @@ describe('rauc-update', () => {
         timeoutMs: 120_000,
       })
     }
-    expect(triesSince(gateway, started)).toEqual(['B', 'B', 'B', 'B', 'B', 'B'])
+    expect(triesSince(gateway, started)).toEqual(['B', ...restarts.map(() => 'B')])
     expect(await keptThings()).toBe(kept)
   })
 })

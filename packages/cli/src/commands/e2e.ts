@@ -22,8 +22,8 @@ export function addE2e(program: Command, context: CommandContext): void {
     .addHelpText(
       'after',
       `
-Builds first what has changed. Logs of machines stay in .atomixos/e2e/. Stories that try the same at many seeded
-places try all of them here, and a part of them in ./atomixos test.
+Builds first what has changed. Logs of machines stay in .atomixos/e2e/. Stories that try the same many
+times do all of it here, and a part in ./atomixos test.
 
 Examples:
   ./atomixos e2e
@@ -60,7 +60,7 @@ export async function runE2e(
   const { workspace, signal } = context
   if (!options.thorough) {
     context.reporter.info(
-      'stories with many seeded places try a part of them: all with --thorough, or with ./atomixos e2e NAME',
+      'stories that try the same many times do so with a part: with all of it by --thorough, or by ./atomixos e2e NAME',
     )
   }
   const stories = await readStories(workspace.rootDir)
