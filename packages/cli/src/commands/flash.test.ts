@@ -1,7 +1,7 @@
 /** The real command, on files and on real block devices, with a small image that has a real boot slot. */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { openSync, readSync } from 'node:fs'
+import { closeSync, openSync, readSync } from 'node:fs'
 import { copyFile, mkdir, mkdtemp, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -60,8 +60,25 @@ const untouched = async () => (await readFile(card)).equals(Buffer.alloc(gpt.dis
 
 function headIsEmpty(path: string): boolean {
   const head = Buffer.alloc(MiB)
-  readSync(openSync(path, 'r'), head, 0, MiB, 0)
+  const file = openSync(path, 'r')
+  readSync(file, head, 0, MiB, 0)
+  closeSync(file)
   return head.equals(Buffer.alloc(MiB))
+}
+
+/**
+ * Lets the command run, a few milliseconds at a time, until it has emptied the start of the card and is about to write
+ * what comes after. It is stopped then, however slow what follows here is, until `SIGCONT`.
+ */
+async function stopWhileItWrites(child: ChildProcess, path: string): Promise<void> {
+  for (let slices = 0; slices < 20_000; slices++) {
+    child.kill('SIGSTOP')
+    if (headIsEmpty(path)) return
+    if (child.exitCode !== null) break
+    child.kill('SIGCONT')
+    await sleep(5)
+  }
+  throw new Error(`the command never emptied the start of ${path}; exit code ${child.exitCode}`)
 }
 
 /** The configuration of a card's boot partition, by mtools. */
@@ -170,8 +187,9 @@ describe('flash', () => {
     await writeTestImage(large, given, 400)
     await truncate(card, 460 * MiB)
     const { child, ended } = start('-y', '-i', large, card)
-    for (let waited = 0; waited < 30_000 && !headIsEmpty(card); waited += 5) await sleep(5)
+    await stopWhileItWrites(child, card)
     child.kill('SIGINT')
+    child.kill('SIGCONT')
     const { stdout, stderr, exitCode } = await ended
     expect(exitCode, stderr).toBe(130)
     expect(stdout).toBe('')
@@ -323,9 +341,10 @@ describe.skipIf(noLoops)(`flash on block devices${noLoops ? ` (skipped: ${noLoop
     // Something at the start, so that its disappearance tells the moment.
     await copyFile(image, loop.backingPath)
     await truncate(loop.backingPath, deviceBytes)
-    const { ended } = start('-y', '-i', large, loop.path)
-    for (let waited = 0; waited < 30_000 && !headIsEmpty(loop.backingPath); waited += 5) await sleep(5)
+    const { child, ended } = start('-y', '-i', large, loop.path)
+    await stopWhileItWrites(child, loop.backingPath)
     await loop.pullOut()
+    child.kill('SIGCONT')
     const { stdout, stderr, exitCode } = await ended
     expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' })
     expect(stderr).toMatch(/it was pulled out/)
