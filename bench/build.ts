@@ -9,6 +9,7 @@ import type { BuiltSquashfs } from '@atomixos/image/squashfs/build-squashfs.ts'
 import { workspaceAt } from '@atomixos/image/workspace.ts'
 import { type Measured, measure } from './measure.ts'
 import { preparePeer } from './peer.ts'
+import { runBench } from './run-bench.ts'
 
 /**
  * Our way from cached downloads to a compressed root file system against mmdebstrap with mksquashfs: the same
@@ -172,11 +173,4 @@ function say(message: string): void {
   process.stderr.write(`${message}\n`)
 }
 
-try {
-  await main()
-} catch (error) {
-  if (!(error instanceof UserError)) throw error
-  say(error.message)
-  if (error.hint) say(`  ${error.hint}`)
-  process.exitCode = error.exitCode
-}
+await runBench(main)

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { UserError } from '@atomixos/image/errors.ts'
 import type { Machine } from '@atomixos/machine'
+import { runBench } from './run-bench.ts'
 
 /**
  * How long the gateway takes for what its LAN waits for, on an emulated machine: times are of the emulation, several
@@ -131,10 +132,4 @@ function report(results: Results): string {
   ].join('')
 }
 
-try {
-  await main()
-} catch (error) {
-  if (!(error instanceof UserError)) throw error
-  process.stderr.write(`${error.message}\n`)
-  process.exitCode = error.exitCode
-}
+await runBench(main)

@@ -18,6 +18,7 @@ import type { ToolTree } from '@atomixos/image/tools/tools.ts'
 import { adaptiveBytes } from './adaptive.ts'
 import { type Measured, measure } from './measure.ts'
 import { type BuiltRelease, buildRelease, isKernel, mixedLock, newestLock } from './releases.ts'
+import { runBench } from './run-bench.ts'
 
 /**
  * What updates cost: real builds that follow each other, and for each the bytes that a device fetches and what it takes to
@@ -246,11 +247,4 @@ function say(message: string): void {
   process.stderr.write(`${message}\n`)
 }
 
-try {
-  await main()
-} catch (error) {
-  if (!(error instanceof UserError)) throw error
-  say(error.message)
-  if (error.hint) say(`  ${error.hint}`)
-  process.exitCode = error.exitCode
-}
+await runBench(main)
