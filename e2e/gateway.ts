@@ -76,9 +76,18 @@ export async function waitUntilConfirmed(gateway: Machine, slot: SlotName): Prom
   await gateway.waitUntilSucceeds(`test "$(fw_printenv -n SLOT_${slot}_STATE)" = confirmed`, {
     timeoutMs: 300_000,
   })
-  await gateway.waitUntilSucceeds('test "$(systemctl is-active os-verification)" != active', {
-    timeoutMs: 120_000,
-  })
+  await waitUntilVerified(gateway)
+}
+
+/**
+ * Until the verification of this boot has run to its end, whatever it found. It starts only after everything else is
+ * up, so "not active" may as well mean that it has not begun.
+ */
+export async function waitUntilVerified(gateway: Machine): Promise<void> {
+  await gateway.waitUntilSucceeds(
+    'test "$(systemctl show -P ExecMainExitTimestampMonotonic os-verification)" -gt 0',
+    { timeoutMs: 120_000 },
+  )
 }
 
 /** Which slots U-Boot has tried since then, in order: `['B', 'B', 'B', 'A']`. */

@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createMachine, findState, type Machine, restore, type SavedState } from '@atomixos/machine'
-import { provision, waitUntilConfirmed, waitUntilUp } from './gateway.ts'
+import { provision, waitUntilConfirmed, waitUntilUp, waitUntilVerified } from './gateway.ts'
 import { createGatewayNetwork, type GatewayNetwork } from './gateway-network.ts'
 import { bundlePath, gatewayOptions, manifest, programs, setup, storyDir } from './setup.ts'
 import { createUpdateServer } from './update-server.ts'
@@ -55,7 +55,7 @@ async function makeState(stateDir: string): Promise<SavedState> {
   )
   await gateway.start()
   await waitUntilUp(gateway)
-  await gateway.waitUntilSucceeds('test "$(systemctl is-active os-verification)" != active')
+  await waitUntilVerified(gateway)
   await provision(gateway)
   await using server = await createUpdateServer(network)
   const bundle = await readFile(bundlePath('next'))

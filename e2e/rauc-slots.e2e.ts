@@ -10,6 +10,7 @@ import {
   triesSince,
   waitUntilConfirmed,
   waitUntilUp,
+  waitUntilVerified,
 } from './gateway.ts'
 import { createGatewayNetwork, type GatewayNetwork } from './gateway-network.ts'
 import { gatewayOptions, manifest, storyDir } from './setup.ts'
@@ -33,7 +34,7 @@ describe('rauc-slots', () => {
     gateway = await createMachine(gatewayOptions(dir, { lab: network.lab, nics: network.nics }))
     await gateway.start()
     await waitUntilUp(gateway)
-    await gateway.waitUntilSucceeds('test "$(systemctl is-active os-verification)" != active')
+    await waitUntilVerified(gateway)
   })
   afterAll(async () => {
     await gateway?.[Symbol.asyncDispose]()
@@ -73,7 +74,7 @@ describe('rauc-slots', () => {
   test('second boot, still not provisioned: the tries are restored, and it is not confirmed', async () => {
     await gateway.reboot({ timeoutMs: 400_000 })
     await waitUntilUp(gateway)
-    await gateway.waitUntilSucceeds('test "$(systemctl is-active os-verification)" != active')
+    await waitUntilVerified(gateway)
     expect((await deviceStatus(gateway)).slots.A).toEqual({
       triesLeft: bootTries.pending,
       version: manifest.version,
