@@ -45,8 +45,9 @@ const hardening = {
   CapabilityBoundingSet: 'CAP_NET_ADMIN CAP_DAC_OVERRIDE CAP_SYS_BOOT',
 } as const
 
-/** The manager of applications without privileges answers nobody but their account. */
+/** The manager of applications without privileges answers nobody but their account, in /run/user. */
 const asksRootlessManager = {
+  ProtectHome: 'read-only',
   CapabilityBoundingSet: `${hardening.CapabilityBoundingSet} CAP_SETUID CAP_SETGID`,
 } as const
 

@@ -2,7 +2,7 @@ import { chmod, chown, mkdir, readFile, rename, rm, writeFile } from 'node:fs/pr
 import { dirname, join } from 'node:path'
 import { containerTasksPath, quadletFolder, quadletRuntimePath } from '@atomixos/config'
 import { rootlessId } from '@atomixos/config/operator/accounts.ts'
-import { lastLine, runProgram } from '../run-program.ts'
+import { lastLine, type ProgramResult, runProgram } from '../run-program.ts'
 import type { ActivationLog } from './activate-network.ts'
 import { archiveTasks } from './image-archives.ts'
 import { type Mode, planQuadlets, type Quadlet } from './quadlet-plan.ts'
@@ -37,7 +37,7 @@ export async function activateQuadlets({
   if (live) {
     await stopServices(plan.stop, log)
     for (const { mode, name } of plan.removeNetworks) {
-      const removed = await runAs(mode, ['/usr/bin/podman', 'network', 'rm', '--force', name], { timeoutMs })
+      const removed = await runPodman(mode, ['network', 'rm', '--force', name])
       if (removed.exitCode !== 0) log.warn(`network ${name}: ${lastLine(removed)}`)
     }
   }
@@ -75,6 +75,16 @@ async function readQuadlets(runtimePath: string, folderOf: (mode: Mode) => strin
   } catch (error) {
     throw new Error(`${runtimePath}: ${(error as Error).message}`)
   }
+}
+
+/** In a unit of its own: podman needs far more than what applies a configuration may. */
+function runPodman(mode: Mode, args: readonly string[]): Promise<ProgramResult> {
+  const manager = mode === 'rootful' ? [] : ['--user']
+  return runAs(
+    mode,
+    ['/usr/bin/systemd-run', ...manager, '--quiet', '--wait', '--collect', '/usr/bin/podman', ...args],
+    { timeoutMs },
+  )
 }
 
 /** A service that is not there any more, or never came up, has nothing to stop. */
