@@ -241,6 +241,27 @@ describe('taken back', () => {
   })
 })
 
+test('a disk that fails at the promotion: nothing has changed', async () => {
+  const failing = (call: number) => {
+    let count = 0
+    const rename: JobWorld['disk']['rename'] = (from, to) => {
+      count += 1
+      if (count === call) throw new Error('EIO: i/o error')
+      realDisk.rename(from, to)
+    }
+    return device({ disk: { ...realDisk, rename } })
+  }
+  const first = failing(1)
+  const job = await first.apply(newToml)
+  expect(job.error).toBe('EIO: i/o error; nothing has changed')
+  expect(first.activated).toEqual([])
+  expect(first.rest()).toEqual(['config'])
+  const second = failing(2)
+  expect(await second.apply(newToml)).toMatchObject({ state: 'failed', rollback: 'completed' })
+  expect(second.active()).toBe('old')
+  expect(second.rest()).toEqual(['config'])
+})
+
 describe('confirmation', () => {
   test('changes over the network that may lock out wait for it, five minutes', async () => {
     const it = device()

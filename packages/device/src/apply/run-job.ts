@@ -113,8 +113,6 @@ async function prepare(report: JobReport, request: JobRequest, world: JobWorld):
     })
     return config
   } catch (error) {
-    // A disk that is full shall not stay full for what was refused.
-    removeTree(disk, folders.candidate)
     if (error instanceof BundleRefused) report.refuse([problemOf(error)])
     throw error
   }
@@ -276,8 +274,15 @@ async function activateOld(
   if (!outcome.up) throw new Error(outcome.reason)
 }
 
-function fail(report: JobReport, error: Error, by: string, { record, log }: JobWorld): void {
+function fail(report: JobReport, error: Error, by: string, world: JobWorld): void {
+  const { disk, folders, record, log } = world
   const { message } = error
+  try {
+    removeTree(disk, folders.candidate)
+  } catch (left) {
+    // It is in nobody's way; the next attempt, or the next start, removes it.
+    log((left as Error).message)
+  }
   record([{ event: 'config-failed', reason: message, detail: `job ${report.job.id}, ${by}` }])
   report.change({ state: 'failed', error: `${message}; nothing has changed` })
   log(report.job.error!)
