@@ -14,6 +14,7 @@ const longest = [
   'rauc-power-loss',
   'rauc-update',
   'rauc-watchdog',
+  'provisioning',
   'firewall',
   'feed',
   'ssh-wan-toggle',

@@ -48,3 +48,18 @@ export const containerTasksPath = '/run/atomixos/container-tasks'
 
 /** Stamps of archives that were loaded. */
 export const loadedArchivesPath = '/data/containers/loaded-archives'
+
+/** Where a configuration is put together before it takes the place of the active one. */
+export const configCandidateFolder = '/data/config-candidate'
+
+/** The configuration before: it is there from the promotion of a new one until that has proved itself. */
+export const configRollbackFolder = '/data/config-rollback'
+
+/** What is being thrown away. */
+export const configDroppedFolder = '/data/config-dropped'
+
+/** A folder for each applying of a configuration, by id. */
+export const configJobsFolder = '/run/atomixos/jobs'
+
+/** Made on /data by the first boot after flashing, and gone when the device is provisioned: `/boot` is looked at. */
+export const bootSeedPendingPath = '/data/identity/boot-seed-pending'

@@ -15,6 +15,13 @@ export type EventName =
   | 'revived'
   | 'watchdog'
   | 'time-set'
+  /** The operator's configuration: a first one, and any. */
+  | 'provisioned'
+  | 'config-applied'
+  | 'config-confirmed'
+  /** Nothing had changed yet. */
+  | 'config-failed'
+  | 'config-rolled-back'
 
 /** What the writer says; number, time and boot are added. */
 export interface NewEvent {
