@@ -15,6 +15,7 @@ const longest = [
   'rauc-update',
   'rauc-watchdog',
   'provisioning',
+  'operators',
   'firewall',
   'feed',
   'ssh-wan-toggle',
