@@ -12,6 +12,7 @@ import {
   sshOnWanPath,
 } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
+import { hardening } from './hardening.ts'
 
 const closedRulesPath = '/usr/lib/atomixos/firewall-closed.nft'
 
@@ -49,23 +50,15 @@ export const activation: Module = {
         ExecReload: '/usr/bin/atomixctl network reload',
         ExecStopPost: '/usr/lib/atomixos/after-activation',
         TimeoutStartSec: '90s',
+        ...hardening,
         CapabilityBoundingSet: 'CAP_NET_ADMIN CAP_DAC_OVERRIDE',
         ProtectSystem: 'strict',
         ReadWritePaths: '/run',
-        ProtectHome: true,
         ProtectClock: true,
         ProtectControlGroups: true,
-        ProtectHostname: true,
-        ProtectKernelLogs: true,
-        ProtectKernelModules: true,
         ProtectKernelTunables: true,
         RestrictAddressFamilies: 'AF_UNIX AF_NETLINK AF_INET',
-        RestrictNamespaces: true,
-        RestrictRealtime: true,
-        RestrictSUIDSGID: true,
-        LockPersonality: true,
         SystemCallArchitectures: 'native',
-        NoNewPrivileges: true,
       },
       Install: { WantedBy: 'multi-user.target' },
     },
