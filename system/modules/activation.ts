@@ -13,6 +13,7 @@ import {
   usersPath,
 } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
+import { hardening } from './hardening.ts'
 
 const closedRulesPath = '/usr/lib/atomixos/firewall-closed.nft'
 
@@ -55,25 +56,17 @@ export const activation: Module = {
         ExecReload: '/usr/bin/atomixctl network reload',
         ExecStopPost: '/usr/lib/atomixos/after-activation',
         TimeoutStartSec: '90s',
+        ...hardening,
         // Owners of homes, and of files that only some may read.
         CapabilityBoundingSet: 'CAP_NET_ADMIN CAP_DAC_OVERRIDE CAP_CHOWN CAP_FOWNER',
         ProtectSystem: 'strict',
         // Accounts are in /etc, which is in memory.
         ReadWritePaths: '/run /etc /data',
-        ProtectHome: true,
         ProtectClock: true,
         ProtectControlGroups: true,
-        ProtectHostname: true,
-        ProtectKernelLogs: true,
-        ProtectKernelModules: true,
         ProtectKernelTunables: true,
         RestrictAddressFamilies: 'AF_UNIX AF_NETLINK AF_INET',
-        RestrictNamespaces: true,
-        RestrictRealtime: true,
-        RestrictSUIDSGID: true,
-        LockPersonality: true,
         SystemCallArchitectures: 'native',
-        NoNewPrivileges: true,
       },
       Install: { WantedBy: 'multi-user.target' },
     },

@@ -6,23 +6,16 @@ import {
   operatorConfigPath,
 } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
+import { hardening } from './hardening.ts'
 
 const sandbox = {
+  ...hardening,
   ProtectSystem: 'strict',
-  ProtectHome: true,
   PrivateTmp: true,
   ProtectClock: true,
   ProtectControlGroups: true,
-  ProtectHostname: true,
-  ProtectKernelLogs: true,
-  ProtectKernelModules: true,
   ProtectKernelTunables: true,
-  RestrictNamespaces: true,
-  RestrictRealtime: true,
-  RestrictSUIDSGID: true,
-  LockPersonality: true,
   SystemCallArchitectures: 'native',
-  NoNewPrivileges: true,
 } as const
 
 /**
