@@ -54,6 +54,20 @@ describe('docs build', () => {
     expect(await readdir(outDir)).toEqual(['cat.jpg'])
   })
 
+  test.each([300, 700, 1100])(
+    'interrupted after %i ms it leaves a whole site or nothing',
+    async (delayMs) => {
+      const place = join(dir, `interrupted-${delayMs}`)
+      await mkdir(place)
+      const { child, exit } = start('build', '--out', join(place, 'site'))
+      setTimeout(() => child.kill('SIGINT'), delayMs)
+      // null: it had not come as far as to listen to signals.
+      const code = await exit
+      expect([0, 130, null]).toContain(code)
+      expect(await readdir(place)).toEqual(code === 0 ? ['site'] : [])
+    },
+  )
+
   test('a file is no folder', async () => {
     const path = join(dir, 'file')
     await writeFile(path, '')

@@ -101,26 +101,22 @@ function helpAround(command: Command): { readonly before: string; readonly after
 }
 
 function renderConfigKeys(keys: readonly KeyReference[]): string {
-  const tables = keys.filter(({ key }) => !key.includes('.'))
   const parts = [
     '# Keys of config.toml',
     'Every key that an operator may write, from the contract that validates it. [config.md](config.md) tells how they belong ' +
       'together and has the directives of containers; [config.schema.json](config.schema.json) is the same for editors.',
   ]
-  for (const top of tables) {
-    const below = keys.filter(({ key, type }) => key.startsWith(`${top.key}.`) && type !== 'directive')
-    parts.push(`## ${top.key}`, `${sentence(text(top.about))} ${sentence(text(top.type))}`)
-    if (below.length === 0) parts.push(table(keyColumns, [keyRow(top)]))
-    else parts.push(table(keyColumns, below.map(keyRow)))
+  for (const { key, type, required, about, preset, example } of keys) {
+    if (type === 'directive') continue
+    const left = required ? 'it is needed' : preset === undefined ? undefined : code(preset)
+    const facts = [
+      `- What: ${text(type)}`,
+      ...(left === undefined ? [] : [`- Left out: ${left}`]),
+      ...(example === undefined ? [] : [`- For example: ${code(example)}`]),
+    ]
+    parts.push(`${key.includes('.') ? '###' : '##'} ${code(key)}`, sentence(text(about)), facts.join('\n'))
   }
   return page(parts)
-}
-
-const keyColumns = ['key', 'type', 'left out', 'what it is', 'for example']
-
-function keyRow({ key, type, required, preset, about, example }: KeyReference): string[] {
-  const left = required ? 'needed' : preset === undefined ? '' : code(preset)
-  return [code(key), text(type), left, text(about), example === undefined ? '' : code(example)]
 }
 
 function renderDevice(deviceHelp: string): string {
@@ -261,7 +257,7 @@ function renderUnits({ modules }: TreeDefinition): string {
     '# Units',
     'What systemd starts, from the modules below `system/modules/`.',
     '## Of AtomixOS',
-    table(['unit', 'what it is', 'starts with the system', 'module'], own),
+    table(['unit', 'what it is', 'enabled', 'module'], own),
     "## Of Debian's packages, enabled",
     table(['unit', 'module'], ofPackages),
     '## That must never start',
