@@ -15,6 +15,15 @@ const usage =
   'say "config show", "config diff FILE", "config apply FILE", "config confirm", "config rollback" or "config status"'
 
 export async function config(args: readonly string[], options: ReadonlySet<string>): Promise<number> {
+  try {
+    return await configAction(args, options)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error
+    throw new Error(`only administrators may: run0 atomixctl config ${args.join(' ')}`)
+  }
+}
+
+async function configAction(args: readonly string[], options: ReadonlySet<string>): Promise<number> {
   const [action, file, ...rest] = args
   const json = options.has('--json')
   if (rest.length > 0) throw new UsageError(usage)
@@ -137,7 +146,7 @@ function confirmSeconds(options: ReadonlySet<string>): number | undefined {
 function readActive(): Promise<string | undefined> {
   return readFile(operatorConfigPath, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
-    throw error.code === 'EACCES' ? new Error('only administrators see it: run0 atomixctl config ...') : error
+    throw error
   })
 }
 
