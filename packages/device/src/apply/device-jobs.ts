@@ -12,6 +12,7 @@ import { deviceActivator } from '../activation/activate-all.ts'
 import { readOptional } from '../durable-file.ts'
 import { recordEvents } from '../events/record-events.ts'
 import { lastLine, runProgram } from '../run-program.ts'
+import { bundleLimitsOf } from './bundle-limits.ts'
 import { configFolders } from './config-folders.ts'
 import { realDisk } from './disk.ts'
 import { endJob } from './end-job.ts'
@@ -93,6 +94,7 @@ export async function executeJob(id: string): Promise<Job> {
   if (job === undefined) throw new Error(`there is no job ${id}`)
   return runJob(job, spool.takeRequest(id), {
     ...world(),
+    limits: bundleLimitsOf(process.env),
     readFile: readOptional,
     answer: () => spool.answerTo(id),
     provisioned: confirmSlot,
