@@ -101,9 +101,11 @@ export const provisioning: Module = {
         // It may have an activation to take back.
         TimeoutStopSec: '5min',
         ...sandbox,
-        ReadWritePaths: '/run /data',
-        // Those of the activation, and of files with their owners.
-        CapabilityBoundingSet: 'CAP_NET_ADMIN CAP_DAC_OVERRIDE CAP_CHOWN CAP_FOWNER',
+        // The manager of applications without privileges is in /run/user, and accounts are in /etc.
+        ProtectHome: 'read-only',
+        ReadWritePaths: '/run /data /etc',
+        // Those of the activation, of files with their owners, and of the account that the manager answers.
+        CapabilityBoundingSet: 'CAP_NET_ADMIN CAP_DAC_OVERRIDE CAP_CHOWN CAP_FOWNER CAP_SETUID CAP_SETGID',
         RestrictAddressFamilies: 'AF_UNIX AF_NETLINK AF_INET',
       },
     },

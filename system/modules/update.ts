@@ -45,6 +45,12 @@ const hardening = {
   CapabilityBoundingSet: 'CAP_NET_ADMIN CAP_DAC_OVERRIDE CAP_SYS_BOOT',
 } as const
 
+/** The manager of applications without privileges answers nobody but their account, in /run/user. */
+const asksRootlessManager = {
+  ProtectHome: 'read-only',
+  CapabilityBoundingSet: `${hardening.CapabilityBoundingSet} CAP_SETUID CAP_SETGID`,
+} as const
+
 /** RAUC and U-Boot's environment. */
 export const update: Module = {
   name: 'update',
@@ -65,6 +71,7 @@ export const update: Module = {
         ExecStart: '/usr/bin/atomixctl verify',
         Environment: 'NODE_OPTIONS=--unhandled-rejections=strict',
         ...hardening,
+        ...asksRootlessManager,
       },
       Install: { WantedBy: 'multi-user.target' },
     },

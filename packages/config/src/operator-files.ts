@@ -28,8 +28,26 @@ export const hostNetworkPath = `${configFolder}/host-network.json`
 /** Made by hand, on purpose, and not derived: while it is there SSH answers on the WAN. */
 export const sshOnWanPath = `${configFolder}/ssh-wan-enabled`
 
-/** Services of the containers that are to be started, one a line: left by the activation for systemd. */
-export const containerServicesPath = '/run/atomixos/container-services'
+/** `[{ "name": "alice", "isAdmin": true, "shell": "zsh" }]` */
+export const usersPath = `${configFolder}/users.json`
+
+/** One file for each user, which sshd reads. */
+export const authorizedKeysFolder = `${configFolder}/ssh-authorized-keys`
+
+/** What a bundle brought beside its `config.toml`. */
+export const bundleFilesFolder = `${configFolder}/files`
+
+/** Archives of images here are loaded for the containers that name them. */
+export const imageArchivesFolder = `${bundleFilesFolder}/images`
+
+/**
+ * Left by the activation for `container-activation.service`, a line each: `load MODE STAMP FILE` for an archive of images,
+ * then `start MODE SERVICE`. MODE is `rootful` or `rootless`, STAMP is what is noted when the archive was loaded.
+ */
+export const containerTasksPath = '/run/atomixos/container-tasks'
+
+/** Stamps of archives that were loaded. */
+export const loadedArchivesPath = '/data/containers/loaded-archives'
 
 /** Where a configuration is put together before it takes the place of the active one. */
 export const configCandidateFolder = '/data/config-candidate'

@@ -1,55 +1,34 @@
-import { access, readFile } from 'node:fs/promises'
-import { containerServicesPath, quadletRuntimePath } from '@atomixos/config'
-import type { Activator, ContainerState } from '../apply/activator.ts'
-import { parseUnits } from '../health/parse-facts.ts'
-import { lastLine, runProgram } from '../run-program.ts'
+import type { Activator } from '../apply/activator.ts'
+import { lastLine } from '../run-program.ts'
 import { activateNetwork } from './activate-network.ts'
-import { activateQuadlets } from './activate-quadlets.ts'
-import { parseQuadletRuntime } from './quadlets.ts'
+import { activateQuadlets, readActiveQuadlets } from './activate-quadlets.ts'
+import { activateUsers } from './activate-users.ts'
+import { containerStates } from './container-states.ts'
+import { runAs, systemctlOf } from './rootless.ts'
 
-const systemctl = '/usr/bin/systemctl'
-
-/** Networks, firewall and containers with privileges. */
+/** The real one: accounts, systemd-networkd, nftables, Quadlets. */
 export const deviceActivator: Activator = {
   async activate(say) {
-    const problems = await activateNetwork({ reload: true, log: { info: say, warn: say } })
-    if (problems > 0) throw new Error('not all of the networks and the firewall could be set up')
-    await activateQuadlets()
-    const wanted = await access(containerServicesPath).then(
-      () => true,
-      () => false,
-    )
-    if (wanted) await run([systemctl, 'restart', 'container-activation.service'])
+    const log = { info: say, warn: say }
+    await activateUsers({ log })
+    const problems = await activateNetwork({ reload: true, log })
+    if (problems > 0)
+      throw new Error(`network: ${problems} of its parts are not as configured; the log says which`)
+    await activateQuadlets({ live: true, log })
   },
 
-  async containerStates() {
-    const text = await readFile(quadletRuntimePath, 'utf8')
-    const containers = parseQuadletRuntime(text).filter(({ unit }) => unit.endsWith('.container'))
-    const names = containers.map(({ service }) => service)
-    const shown = await run([
-      systemctl,
-      'show',
-      '--property=Id,LoadState,ActiveState,SubState,Result',
-      '--',
-      ...names,
-    ])
-    const units = parseUnits(shown)
-    return containers.map(({ unit, service }): ContainerState => {
-      const name = unit.slice(0, -'.container'.length)
-      const { activeState, result } = units.get(service) ?? { activeState: 'inactive', result: '' }
-      if (activeState === 'active') return { name, state: 'active' }
-      if (activeState === 'failed') return { name, state: 'failed', message: result }
-      return { name, state: activeState === 'activating' ? 'starting' : 'waiting' }
-    })
-  },
+  containerStates,
 
   async restart(names) {
-    await run([systemctl, 'restart', '--no-block', '--', ...names.map((name) => `${name}.service`)])
+    const wanted = new Set(names.map((name) => `${name}.container`))
+    const entries = (await readActiveQuadlets()).filter(({ unit }) => wanted.has(unit))
+    for (const mode of ['rootful', 'rootless'] as const) {
+      const services = entries.filter((entry) => entry.mode === mode).map(({ service }) => service)
+      if (services.length === 0) continue
+      const argv: [string, ...string[]] = [...systemctlOf(mode), 'restart', '--no-block', '--', ...services]
+      const restarted = await runAs(mode, argv, { timeoutMs: 60_000 })
+      if (restarted.exitCode !== 0)
+        throw new Error(`restarting ${services.join(', ')}: ${lastLine(restarted)}`)
+    }
   },
-}
-
-async function run(argv: readonly [string, ...string[]]): Promise<string> {
-  const result = await runProgram(argv, { timeoutMs: 120_000 })
-  if (result.exitCode !== 0) throw new Error(`${argv.join(' ')}: ${lastLine(result)}`)
-  return result.stdout
 }
