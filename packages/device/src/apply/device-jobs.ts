@@ -64,7 +64,7 @@ export async function readJob(id: string): Promise<Job | undefined> {
 }
 
 /** The one that is being applied. */
-export async function activeJob(): Promise<Job | undefined> {
+export async function currentJob(): Promise<Job | undefined> {
   return spool.active()
 }
 

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { operatorConfigPath } from '@atomixos/config'
 import { parseConfig } from '@atomixos/config/operator/index.ts'
 import { diffConfigs, renderChanges } from '../apply/config-diff.ts'
-import { activeJob, confirmJob, listJobs, readJob, submitJob, takeBackJob } from '../apply/device-jobs.ts'
+import { confirmJob, currentJob, listJobs, readJob, submitJob, takeBackJob } from '../apply/device-jobs.ts'
 import type { Job } from '../apply/job.ts'
 import { isOver } from '../apply/job-report.ts'
 import { confirmDefaultS, riskyChanges } from '../apply/needs-confirmation.ts'
@@ -111,7 +111,7 @@ export async function follow(id: string, say: (line: string) => void): Promise<J
 }
 
 async function answer(word: 'confirm' | 'rollback'): Promise<number> {
-  const job = await activeJob()
+  const job = await currentJob()
   const told = job !== undefined && (await (word === 'confirm' ? confirmJob : takeBackJob)(job.id))
   if (!told) throw new Error('no configuration waits for confirmation')
   const over = await follow(job.id, (line) => process.stderr.write(`${line}\n`))
@@ -126,7 +126,7 @@ async function answer(word: 'confirm' | 'rollback'): Promise<number> {
 }
 
 async function status(id: string | undefined, json: boolean): Promise<number> {
-  const job = id === undefined ? ((await activeJob()) ?? (await listJobs())[0]) : await readJob(id)
+  const job = id === undefined ? ((await currentJob()) ?? (await listJobs())[0]) : await readJob(id)
   if (job === undefined && id !== undefined) throw new Error(`there is no job ${id}`)
   if (json) process.stdout.write(`${JSON.stringify(job ?? null, null, 2)}\n`)
   else process.stdout.write(job === undefined ? 'nothing was applied since the start\n' : renderJob(job))
