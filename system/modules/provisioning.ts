@@ -107,8 +107,8 @@ export const provisioning: Module = {
     '/usr/lib/atomixos/after-config-apply': {
       mode: 0o755,
       body: `#!/bin/sh
-# A job whose program has died (killed, out of memory) is taken back.
-if [ "$SERVICE_RESULT" = success ]; then exit 0; fi
+# A job whose program has died (killed, out of memory, stopped) is taken back.
+if [ "$EXIT_CODE" = exited ] && [ "$EXIT_STATUS" = 0 ]; then exit 0; fi
 exec /usr/bin/atomixctl apply-job --ended "$1"
 `,
     },

@@ -17,6 +17,25 @@ export const bundleLimits: BundleLimits = {
   unpackMs: 30_000,
 }
 
+const variables = {
+  ATOMIXOS_BUNDLE_UPLOAD_BYTES: 'uploadBytesMax',
+  ATOMIXOS_BUNDLE_UNPACKED_BYTES: 'unpackedBytesMax',
+  ATOMIXOS_BUNDLE_MEMBERS: 'membersMax',
+  ATOMIXOS_BUNDLE_MEMBER_BYTES: 'memberBytesMax',
+  ATOMIXOS_BUNDLE_UNPACK_MS: 'unpackMs',
+} as const satisfies Readonly<Record<string, keyof BundleLimits>>
+
+/** The contract's limits, but for those that the environment of the unit sets. Throws an Error for what is no limit. Pure. */
+export function bundleLimitsOf(environment: Readonly<Record<string, string | undefined>>): BundleLimits {
+  const set = Object.entries(variables).flatMap(([variable, limit]) => {
+    const text = environment[variable]
+    if (text === undefined) return []
+    if (!/^[1-9][0-9]{0,12}$/.test(text)) throw new Error(`${variable}: "${text}" is no whole number above 0`)
+    return [[limit, Number(text)] as const]
+  })
+  return { ...bundleLimits, ...Object.fromEntries(set) }
+}
+
 /** An upload that is not taken, and why. Nothing of it counts. */
 export class BundleRefused extends Error {
   override readonly name = 'BundleRefused'

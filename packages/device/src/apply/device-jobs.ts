@@ -12,6 +12,7 @@ import { deviceActivator } from '../activation/activate-all.ts'
 import { readOptional } from '../durable-file.ts'
 import { recordEvents } from '../events/record-events.ts'
 import { lastLine, runProgram } from '../run-program.ts'
+import { bundleLimitsOf } from './bundle-limits.ts'
 import { configFolders } from './config-folders.ts'
 import { realDisk } from './disk.ts'
 import { endJob } from './end-job.ts'
@@ -63,7 +64,7 @@ export async function readJob(id: string): Promise<Job | undefined> {
 }
 
 /** The one that is being applied. */
-export async function activeJob(): Promise<Job | undefined> {
+export async function currentJob(): Promise<Job | undefined> {
   return spool.active()
 }
 
@@ -93,6 +94,7 @@ export async function executeJob(id: string): Promise<Job> {
   if (job === undefined) throw new Error(`there is no job ${id}`)
   return runJob(job, spool.takeRequest(id), {
     ...world(),
+    limits: bundleLimitsOf(process.env),
     readFile: readOptional,
     answer: () => spool.answerTo(id),
     provisioned: confirmSlot,

@@ -93,7 +93,11 @@ export class JobSpool {
     if (!existsSync(this.folder)) return []
     const timed = readdirSync(this.folder)
       .filter((name) => idPattern.test(name))
-      .map((id) => ({ id, timeMs: statSync(this.path(id), { throwIfNoEntry: false })?.birthtimeMs ?? 0 }))
+      .map((id) => {
+        // Written once. Not the time of birth: file systems in memory may not have it.
+        const stat = statSync(this.path(id, 'request.json'), { throwIfNoEntry: false })
+        return { id, timeMs: stat?.mtimeMs ?? 0 }
+      })
     return timed.sort((a, b) => b.timeMs - a.timeMs || (a.id < b.id ? 1 : -1)).map(({ id }) => id)
   }
 

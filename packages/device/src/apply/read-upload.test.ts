@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { Random } from '@atomixos/config/network/test-random.ts'
 import { leastToml } from '@atomixos/config/operator/test-configs.ts'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { BundleRefused, bundleLimits } from './bundle-limits.ts'
+import { BundleRefused, bundleLimits, bundleLimitsOf } from './bundle-limits.ts'
 import { type FilesSink, readUpload } from './read-upload.ts'
 import { gzip, type Member, memberOf, pax, tarOf, zstd } from './test-archives.ts'
 
@@ -281,6 +281,18 @@ describe('limits', () => {
     expect(await refusal(toml)).toBe('config.toml is larger than 4 MiB')
     let now = 0
     expect(await refusal(gzip(many(2000)), { nowMs: () => (now += 16_000) })).toContain('longer than 30 s')
+  })
+
+  test('the environment of the unit may set others', () => {
+    expect(bundleLimitsOf({ PATH: '/' })).toEqual(bundleLimits)
+    expect(bundleLimitsOf({ ATOMIXOS_BUNDLE_MEMBERS: '9', ATOMIXOS_BUNDLE_UNPACK_MS: '5' })).toEqual({
+      ...bundleLimits,
+      membersMax: 9,
+      unpackMs: 5,
+    })
+    for (const text of ['', '0', '-1', '1e3', '0x9', '99999999999999']) {
+      expect(() => bundleLimitsOf({ ATOMIXOS_BUNDLE_MEMBERS: text })).toThrow('is no whole number above 0')
+    }
   })
 
   test('a window that needs more than 32 MiB of memory', async () => {

@@ -218,7 +218,9 @@ describe('taken back', () => {
     expect(it.rest()).toEqual(['config'])
     expect(it.activated).toEqual(['new', 'old'])
     expect(it.eventNames()).toEqual(['config-rolled-back'])
-    expect(job.services).toEqual([{ name: 'web', state: 'active', required: true }])
+    // Of the one that was applied.
+    expect(job.services).toEqual([{ name: 'app', state: 'failed', required: true }])
+    expect(job.addresses).toEqual(['http://172.20.30.1:8080'])
   })
 
   test('when the activation fails', async () => {
@@ -260,6 +262,17 @@ test('a disk that fails at the promotion: nothing has changed', async () => {
   expect(await second.apply(newToml)).toMatchObject({ state: 'failed', rollback: 'completed' })
   expect(second.active()).toBe('old')
   expect(second.rest()).toEqual(['config'])
+})
+
+test('a full disk: nothing has changed, and it is not fuller than before', async () => {
+  const write: JobWorld['disk']['write'] = () => {
+    throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })
+  }
+  const it = device({ disk: { ...realDisk, write } })
+  const job = await it.apply(newToml)
+  expect(job.error).toBe('there is no space left on /data for it; nothing has changed')
+  expect(it.active()).toBe('old')
+  expect(it.rest()).toEqual(['config'])
 })
 
 describe('confirmation', () => {

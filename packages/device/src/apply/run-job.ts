@@ -1,7 +1,6 @@
 import { join } from 'node:path'
 import { apiPort, lanDefaults, parseNetworkFiles } from '@atomixos/config'
 import {
-  type ActivationPolicy,
   activationPolicyOf,
   type ConfigProblem,
   type OperatorConfig,
@@ -9,7 +8,7 @@ import {
   renderConfig,
 } from '@atomixos/config/operator/index.ts'
 import type { NewEvent } from '../events/event.ts'
-import type { Activator, ContainerState } from './activator.ts'
+import type { Activator } from './activator.ts'
 import { type BundleLimits, BundleRefused, bundleLimits } from './bundle-limits.ts'
 import {
   type ConfigFolders,
@@ -146,7 +145,8 @@ async function activateNew(
   return report.step('containers', async (say) => {
     const outcome = await waitForContainers({
       policy,
-      ...containersWorld(report, policy, world),
+      ...containersWorld(world),
+      told: (states) => report.services(states, policy.required),
     })
     if (!outcome.up) throw new Error(outcome.reason)
     const { degraded } = outcome
@@ -155,14 +155,8 @@ async function activateNew(
   })
 }
 
-function containersWorld(report: JobReport, policy: ActivationPolicy, world: JobWorld) {
-  const { activator, sleep, monotonicMs } = world
-  return {
-    look: () => activator.containerStates(),
-    told: (states: readonly ContainerState[]) => report.services(states, policy.required),
-    sleep,
-    now: monotonicMs,
-  }
+function containersWorld({ activator, sleep, monotonicMs }: JobWorld) {
+  return { look: () => activator.containerStates(), sleep, now: monotonicMs }
 }
 
 /** Once the old one is put aside the new one stays, even if the old one cannot be thrown away: the next start does that. */
@@ -264,19 +258,21 @@ async function activateOld(
   await activator.activate(say)
   const old = await activeConfig(world)
   if (typeof old !== 'object') {
-    report.change({ addresses: [], services: [] })
+    report.change({ addresses: [] })
     return
   }
   report.change({ addresses: addressesOf(old) })
   // They were up before: how long they stay up is not asked again.
   const policy = { ...activationPolicyOf(old), settle_seconds: 0 }
-  const outcome = await waitForContainers({ policy, ...containersWorld(report, policy, world) })
+  // What the job tells of services stays: it is about the configuration that was applied.
+  const outcome = await waitForContainers({ policy, ...containersWorld(world), told: () => {} })
   if (!outcome.up) throw new Error(outcome.reason)
 }
 
 function fail(report: JobReport, error: Error, by: string, world: JobWorld): void {
   const { disk, folders, record, log } = world
-  const { message } = error
+  const full = (error as NodeJS.ErrnoException).code === 'ENOSPC'
+  const message = full ? 'there is no space left on /data for it' : error.message
   try {
     removeTree(disk, folders.candidate)
   } catch (left) {

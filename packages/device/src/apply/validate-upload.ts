@@ -1,5 +1,5 @@
 import { type ConfigProblem, type OperatorConfig, parseConfig } from '@atomixos/config/operator/index.ts'
-import { type BundleLimits, BundleRefused, bundleLimits } from './bundle-limits.ts'
+import { type BundleLimits, BundleRefused, bundleLimitsOf } from './bundle-limits.ts'
 import { readUpload } from './read-upload.ts'
 import { problemOf } from './run-job.ts'
 
@@ -13,7 +13,7 @@ export interface ValidatedUpload {
 /** What a job would say of an upload, without one: a bundle is read to its end, and nothing of it is kept. */
 export async function validateUpload(
   upload: Uint8Array,
-  limits: BundleLimits = bundleLimits,
+  limits: BundleLimits = bundleLimitsOf(process.env),
 ): Promise<ValidatedUpload> {
   const nowhere = { folder() {}, file() {}, data() {}, fileEnd() {} }
   try {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { operatorConfigPath } from '@atomixos/config'
 import { parseConfig } from '@atomixos/config/operator/index.ts'
 import { diffConfigs, renderChanges } from '../apply/config-diff.ts'
-import { activeJob, confirmJob, listJobs, readJob, submitJob, takeBackJob } from '../apply/device-jobs.ts'
+import { confirmJob, currentJob, listJobs, readJob, submitJob, takeBackJob } from '../apply/device-jobs.ts'
 import type { Job } from '../apply/job.ts'
 import { isOver } from '../apply/job-report.ts'
 import { confirmDefaultS, riskyChanges } from '../apply/needs-confirmation.ts'
@@ -15,6 +15,15 @@ const usage =
   'say "config show", "config diff FILE", "config apply FILE", "config confirm", "config rollback" or "config status"'
 
 export async function config(args: readonly string[], options: ReadonlySet<string>): Promise<number> {
+  try {
+    return await configAction(args, options)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error
+    throw new Error(`only administrators may: run0 atomixctl config ${args.join(' ')}`)
+  }
+}
+
+async function configAction(args: readonly string[], options: ReadonlySet<string>): Promise<number> {
   const [action, file, ...rest] = args
   const json = options.has('--json')
   if (rest.length > 0) throw new UsageError(usage)
@@ -102,7 +111,7 @@ export async function follow(id: string, say: (line: string) => void): Promise<J
 }
 
 async function answer(word: 'confirm' | 'rollback'): Promise<number> {
-  const job = await activeJob()
+  const job = await currentJob()
   const told = job !== undefined && (await (word === 'confirm' ? confirmJob : takeBackJob)(job.id))
   if (!told) throw new Error('no configuration waits for confirmation')
   const over = await follow(job.id, (line) => process.stderr.write(`${line}\n`))
@@ -117,7 +126,7 @@ async function answer(word: 'confirm' | 'rollback'): Promise<number> {
 }
 
 async function status(id: string | undefined, json: boolean): Promise<number> {
-  const job = id === undefined ? ((await activeJob()) ?? (await listJobs())[0]) : await readJob(id)
+  const job = id === undefined ? ((await currentJob()) ?? (await listJobs())[0]) : await readJob(id)
   if (job === undefined && id !== undefined) throw new Error(`there is no job ${id}`)
   if (json) process.stdout.write(`${JSON.stringify(job ?? null, null, 2)}\n`)
   else process.stdout.write(job === undefined ? 'nothing was applied since the start\n' : renderJob(job))
@@ -137,7 +146,7 @@ function confirmSeconds(options: ReadonlySet<string>): number | undefined {
 function readActive(): Promise<string | undefined> {
   return readFile(operatorConfigPath, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
-    throw error.code === 'EACCES' ? new Error('only administrators see it: run0 atomixctl config ...') : error
+    throw error
   })
 }
 

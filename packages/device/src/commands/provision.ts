@@ -7,7 +7,7 @@ import {
   freshFlashMarkerPath,
   partitionLinkFolder,
 } from '@atomixos/config'
-import { activeJob, isProvisioned, submitJob } from '../apply/device-jobs.ts'
+import { currentJob, isProvisioned, submitJob } from '../apply/device-jobs.ts'
 import type { Job, JobSource } from '../apply/job.ts'
 import { writeDurably } from '../durable-file.ts'
 import { provisionDevice } from '../provisioning/provision-device.ts'
@@ -21,7 +21,7 @@ export async function provision(): Promise<number> {
   if (existsSync(freshFlashMarkerPath)) await writeDurably(bootSeedPendingPath, '').catch(tellError)
   await provisionDevice({
     isProvisioned,
-    isBusy: async () => (await activeJob()) !== undefined,
+    isBusy: async () => (await currentJob()) !== undefined,
     looksAtBoot: () => existsSync(freshFlashMarkerPath) || existsSync(bootSeedPendingPath),
     readBootSeed: () => readSeed(`${partitionLinkFolder}/boot-a`, 'vfat', [bootSeedName]),
     partitions: readUsbPartitions,

@@ -73,7 +73,8 @@ async function offer(
   if (seed instanceof Error) return tell(`${where}: ${oneLine(seed.message)}`)
   if (seed === undefined) return tell(`${where} holds no configuration`)
   tell(`applying ${seed.name} of ${where}`)
-  const job = await apply(source, seed.bytes)
+  const job = await apply(source, seed.bytes).catch((error: Error) => error)
+  if (job instanceof Error) return tell(`${seed.name} of ${where} cannot be applied: ${oneLine(job.message)}`)
   if (job === undefined)
     return tell(`${seed.name} of ${where} was not looked at: another one is being applied`)
   if (job.state === 'succeeded') return

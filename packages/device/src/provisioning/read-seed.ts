@@ -3,7 +3,7 @@ import { mkdir, open, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { bootSeedName } from '@atomixos/config'
 import { bundleLimits } from '../apply/bundle-limits.ts'
-import { lastLine, runProgram } from '../run-program.ts'
+import { runProgram } from '../run-program.ts'
 import type { SeedFileSystem } from './usb-partitions.ts'
 
 /** In the root folder of a stick; the first that is there. */
@@ -35,7 +35,11 @@ export async function readSeed(
   const mounted = await runProgram(['/usr/bin/mount', '-t', fileSystem, '-o', options, device, mountPoint], {
     timeoutMs: 30_000,
   })
-  if (mounted.exitCode !== 0) throw new Error(`${device} cannot be read: ${lastLine(mounted)}`)
+  if (mounted.exitCode !== 0) {
+    // mount says why first, and goes on with advice.
+    const [reason = ''] = mounted.stderr.trim().split('\n')
+    throw new Error(`${device} cannot be read: ${reason.replace(`mount: ${mountPoint}: `, '')}`)
+  }
   try {
     return await readFirst(mountPoint, names)
   } finally {
