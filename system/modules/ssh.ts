@@ -1,5 +1,6 @@
 import { dataUnavailableMarkerPath } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
+import { fleetSshSettings } from './fleet.ts'
 
 /**
  * SSH by key only, for the users of the configuration. The host key is made on the device and lives on /data:
@@ -108,7 +109,8 @@ LoginGraceTime 30
 ClientAliveInterval 60
 ClientAliveCountMax 3
 Subsystem sftp /usr/lib/openssh/sftp-server
-`,
+
+${fleetSshSettings}`,
     },
     '/etc/pam.d/sshd': {
       replaces: 'openssh-server',

@@ -2,6 +2,7 @@
 
 import { activate } from './commands/activate.ts'
 import { events } from './commands/events.ts'
+import { fleet } from './commands/fleet.ts'
 import { network } from './commands/network.ts'
 import { raucPreInstall } from './commands/rauc-pre-install.ts'
 import { status, version } from './commands/status.ts'
@@ -20,9 +21,12 @@ const help = `Shows the state of this device, and updates it.
   atomixctl update install FILE   install a signed bundle (.raucb) by hand, then restart
   atomixctl update label          what roll-outs may call this device; "add NAME" and "remove NAME" change it
   atomixctl network reload        networks and firewall as the configuration and ssh-wan-enabled say now
+  atomixctl fleet enrol URL --ca FILE  ask a fleet server to be let in; FILE: its authority (PEM)
+  atomixctl fleet status          what the fleet server has said, and the key that its operator compares
+  atomixctl fleet leave           forget the fleet, with key and token
   atomixctl watchdog on|off       the hardware watchdog, from the next start on
 
-  --json                          with status, version, events, update check and label: for a program
+  --json                          with status, version, events, update check and label, fleet status: for a program
   --no-restart                    with update install: the new version waits for the next start
   --allow-older                   with update install: take an older version, or one that was given up
 
@@ -42,6 +46,7 @@ const commands: Readonly<Record<string, CommandEntry>> = {
   events: { run: (_, options) => events(options.has('--json')), options: ['--json'] },
   update: { run: update, options: ['--json', '--no-restart', '--allow-older'] },
   network: { run: network },
+  fleet: { run: fleet, options: ['--json', '--ca'] },
   watchdog: { run: watchdog },
   // For units and RAUC.
   activate: { run: activate },
