@@ -17,7 +17,7 @@ const principalsPath = '/usr/lib/atomixos/fleet-principals'
 export const fleet: Module = {
   name: 'fleet',
   users: {
-    [fleetAccount]: { uid: 110, home: fleetFolder, description: 'fleet service' },
+    [fleetAccount]: { uid: 120, home: fleetFolder, description: 'fleet service' },
   },
   enable: ['fleet.service'],
   units: {

@@ -12,6 +12,12 @@ export async function openMachineTree(context: CommandContext): Promise<ToolTree
   return inputs.toolTree('tools-machine')
 }
 
+/** What the fleet's server runs: OpenSSH, OpenSSL, the sandbox. */
+export async function openFleetTools(context: CommandContext): Promise<Programs> {
+  const inputs = await openLockedInputs(context, { targets: ['tools-fleet'] })
+  return treePrograms((await inputs.toolTree('tools-fleet')).dir)
+}
+
 /** The tree that images are built with: file systems, squashfs. */
 export async function openImageTree(context: CommandContext): Promise<ToolTree> {
   const inputs = await openLockedInputs(context, { targets: ['tools'] })
