@@ -17,6 +17,7 @@ const longest = [
   'firewall',
   'feed',
   'ssh-wan-toggle',
+  'enrolment',
   'ntp',
   'naming',
   'rauc-slots',

@@ -13,9 +13,13 @@ export async function openMachineTree(context: CommandContext): Promise<ToolTree
 }
 
 /** What the fleet's server runs: OpenSSH, OpenSSL, the sandbox. */
-export async function openFleetTools(context: CommandContext): Promise<Programs> {
+export async function openFleetTree(context: CommandContext): Promise<ToolTree> {
   const inputs = await openLockedInputs(context, { targets: ['tools-fleet'] })
-  return treePrograms((await inputs.toolTree('tools-fleet')).dir)
+  return inputs.toolTree('tools-fleet')
+}
+
+export async function openFleetTools(context: CommandContext): Promise<Programs> {
+  return treePrograms((await openFleetTree(context)).dir)
 }
 
 /** The tree that images are built with: file systems, squashfs. */
