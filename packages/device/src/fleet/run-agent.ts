@@ -24,19 +24,21 @@ export interface RunOptions {
   readonly version: string
   readonly addressPath?: string
   readonly folder: string
-  readonly runtime: typeof fleetRuntimePaths
+  readonly runtime: Readonly<Record<keyof typeof fleetRuntimePaths, string>>
   readonly programs: {
     readonly ssh: readonly [string, ...string[]]
     readonly sshKeygen: readonly [string, ...string[]]
   }
   readonly say: (line: string) => void
   readonly random?: () => number
+  /** How long a second of waiting takes; tests have less time. */
+  readonly msPerS?: number
   readonly signal: AbortSignal
 }
 
 /** Until the signal comes; then the tunnel is closed and nobody's certificate is taken any more. Throws an Error. */
 export async function runAgent(options: RunOptions): Promise<void> {
-  const { folder, runtime, programs, say, signal, random = Math.random } = options
+  const { folder, runtime, programs, say, signal, random = Math.random, msPerS = 1000 } = options
   const settings = parseSettings(options.settings)
   await writeTrust(runtime, undefined)
   const address = await readFile(options.addressPath ?? `/sys/class/net/${wanInterface}/address`, 'utf8')
@@ -79,19 +81,17 @@ export async function runAgent(options: RunOptions): Promise<void> {
   try {
     while (!signal.aborted) {
       await new Promise<void>((resolve) => {
-        let timer = setTimeout(resolve, delayMs)
+        const after = (ms: number) => setTimeout(resolve, (ms / 1000) * msPerS)
+        let timer = after(delayMs)
         wake = (soonerMs) => {
           clearTimeout(timer)
-          timer = setTimeout(resolve, soonerMs)
+          timer = after(soonerMs)
         }
-        signal.addEventListener(
-          'abort',
-          () => {
-            clearTimeout(timer)
-            resolve()
-          },
-          { once: true },
-        )
+        const stop = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+        signal.addEventListener('abort', stop, { once: true })
       })
       wake = undefined
       if (!signal.aborted) delayMs = await agent.step()

@@ -1,8 +1,10 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { fleetRuntimePaths } from '@atomixos/config'
 
-export type TrustPaths = Pick<typeof fleetRuntimePaths, 'userAuthority' | 'deviceId'>
+export interface TrustPaths {
+  readonly userAuthority: string
+  readonly deviceId: string
+}
 
 /**
  * Whose certificates sshd takes from now on, and by which id; undefined: nobody's. In memory only: it goes with the
