@@ -49,8 +49,8 @@ PidFile none
 LogLevel INFO
 `
 
-const passwd = `root:x:0:0:root:/:/usr/sbin/nologin
-${tunnelAccount}:x:${accountId}:${accountId}::/:/usr/sbin/nologin
+const passwd = `root:x:0:0:root:/:/usr/bin/false
+${tunnelAccount}:x:${accountId}:${accountId}::/:/usr/bin/false
 `
 
 /** One line for each device: its key opens its own port and nothing else. */
