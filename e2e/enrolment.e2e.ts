@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process'
 import { copyFile, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fleetFolder, fleetRuntimePaths } from '@atomixos/config'
+import { fleetAccount, fleetFolder, fleetRuntimePaths, fleetUnit } from '@atomixos/config'
 import {
   type Device,
   fingerprint,
@@ -48,16 +48,14 @@ describe('enrolment', () => {
 
   /** As the configuration makes them: alice is an administrator, bob is not. Gone with a restart. */
   async function addPeople(): Promise<void> {
-    await gateway.succeed(
-      [
-        ...[
-          "echo 'alice:x:1001:1001::/run/alice:/bin/sh' >>/etc/passwd; echo 'bob:x:1002:1002::/run/bob:/bin/sh' >>/etc/passwd",
-        ],
-        ...["for name in alice bob; do echo $name':*:::::::' >>/etc/shadow; mkdir -p /run/$name; done"],
-        ...["echo 'alice:x:1001:' >>/etc/group; echo 'bob:x:1002:' >>/etc/group"],
-        "sed -i 's/^sudo:.*/&alice/' /etc/group",
-      ].join('; '),
-    )
+    const lines = [
+      "echo 'alice:x:1001:1001::/run/alice:/bin/sh\nbob:x:1002:1002::/run/bob:/bin/sh' >>/etc/passwd",
+      "echo 'alice:*:::::::\nbob:*:::::::' >>/etc/shadow",
+      "echo 'alice:x:1001:\nbob:x:1002:' >>/etc/group",
+      "sed -i 's/^sudo:.*/&alice/' /etc/group",
+      'mkdir -p /run/alice /run/bob; chown 1001 /run/alice',
+    ]
+    await gateway.succeed(lines.join('; ').replaceAll("echo '", "printf '%b\\n' '"))
   }
 
   const listening = () => gateway.succeed("ss -Hlntu | awk '{ print $1, $5 }' | sort -u")
@@ -108,7 +106,7 @@ describe('enrolment', () => {
   }
 
   test('nothing runs before somebody enrols the device', async () => {
-    expect((await gateway.execute('systemctl is-active fleet')).stdout).toBe('inactive\n')
+    expect((await gateway.execute(`systemctl is-active ${fleetUnit}`)).stdout).toBe('inactive\n')
     expect(await gateway.succeed('atomixctl fleet status')).toBe('this device belongs to no fleet\n')
   })
 
@@ -124,7 +122,7 @@ describe('enrolment', () => {
     await approve(id)
     expect(await listening()).toBe(before)
     expect(await gateway.succeed(`stat -c %U:%a ${fleetFolder} ${fleetFolder}/tunnel_key`)).toBe(
-      'fleet:700\nfleet:600\n',
+      `${fleetAccount}:700\n${fleetAccount}:600\n`,
     )
   })
 
@@ -200,7 +198,6 @@ describe('enrolment', () => {
     using _ = holdSession(fleet.server.store, id)
     await using certificate = await certificateFor('alice', 600)
     const session = login(certificate, 'alice', 'echo', 'begun', '>/run/alice/begun;', 'sleep', '600')
-    await gateway.succeed('mkdir -p /run/alice; chown 1001:1001 /run/alice')
     await gateway.waitUntilSucceeds('test -e /run/alice/begun', { timeoutMs: 120_000 })
     fleet.server.store.revoke(id)
     expect(await session).toMatchObject({ exitCode: 255 })

@@ -1,3 +1,4 @@
+import { appendFileSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type FleetServer, startFleetServer } from '@atomixos/fleet'
@@ -50,7 +51,7 @@ export async function createStoryFleet(network: GatewayNetwork): Promise<StoryFl
       const server = await startFleetServer({
         ...{ programs: fleetPrograms, dir, host: updateHostName, ...sockets, tunnelPort, firstPort },
         heartbeatS: 10,
-        log: (line) => console.log(`fleet server: ${line}`),
+        log: (line) => appendFileSync(join(dir, 'server.log'), `${line}\n`),
       })
       running = {
         server,

@@ -5,6 +5,7 @@ import {
   fleetRuntimeFolder,
   fleetRuntimePaths,
   fleetSettingsPath,
+  fleetUnit,
 } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
 
@@ -19,9 +20,9 @@ export const fleet: Module = {
   users: {
     [fleetAccount]: { uid: 120, home: fleetFolder, description: 'fleet service' },
   },
-  enable: ['fleet.service'],
+  enable: [fleetUnit],
   units: {
-    'fleet.service': {
+    [fleetUnit]: {
       Unit: {
         Description: 'Remote Access through the Fleet Server',
         After: 'network.target ssh-host-key.service multi-user.target',
@@ -70,6 +71,7 @@ export const fleet: Module = {
         LockPersonality: true,
         SystemCallArchitectures: 'native',
         SystemCallFilter: '@system-service',
+        SystemCallErrorNumber: 'EPERM',
         NoNewPrivileges: true,
       },
       Install: { WantedBy: 'multi-user.target' },

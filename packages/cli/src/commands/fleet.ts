@@ -322,6 +322,8 @@ function describeDevice(device: Device, nowMs: number): string {
 
 /** What the server's part has to say, as the command line says it. */
 async function translated(work: () => Promise<void>): Promise<void> {
+  // Whatever is made here is for the server's operator alone.
+  process.umask(0o077)
   try {
     await work()
   } catch (error) {

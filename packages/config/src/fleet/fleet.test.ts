@@ -160,11 +160,11 @@ test('thousands of answers that mean no good lead to the refusal that is declare
 describe('the pace of a fleet', () => {
   const random = seeded(7)
   test('the first question is spread over half a minute', () => {
-    const delays = Array.from({ length: 1000 }, () => firstDelayMs(random))
-    expect(Math.max(...delays)).toBeLessThan(firstDelayMsMax)
+    const delays = Array.from({ length: 1000 }, () => firstDelayMs('registered', random))
+    expect(Math.max(...delays)).toBeLessThan(firstDelayMsMax.registered)
     // No tenth of the time has twice its share.
     for (let part = 0; part < 10; part++) {
-      const inside = delays.filter((delay) => Math.floor(delay / (firstDelayMsMax / 10)) === part)
+      const inside = delays.filter((delay) => Math.floor(delay / (firstDelayMsMax.registered / 10)) === part)
       expect(inside.length).toBeLessThan(200)
     }
   })
@@ -185,7 +185,7 @@ describe('the pace of a fleet', () => {
 
   test('a server that was away for an hour is not met by ten thousand devices at once', () => {
     const arrivals = Array.from({ length: 10_000 }, () => {
-      let now = firstDelayMs(random)
+      let now = firstDelayMs('registered', random)
       for (let failures = 1; now < 3_600_000; failures++) now += retryDelayMs(failures, random)
       return Math.floor((now - 3_600_000) / 1000)
     })

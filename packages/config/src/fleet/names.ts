@@ -27,8 +27,9 @@ export const fleetRuntimePaths = {
   status: `${fleetRuntimeFolder}/status.json`,
 } as const
 
-/** The account of the service on the device. */
-export const fleetAccount = 'fleet'
+/** The service on the device, and its account. */
+export const fleetAccount = 'fleet-link'
+export const fleetUnit = 'fleet-link.service'
 
 /** How long a question may take in all, how large it and its answer may be. */
 export const fleetLimits = {

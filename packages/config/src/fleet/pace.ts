@@ -1,12 +1,15 @@
 /** When a device asks its fleet server again. Pure: `random` gives numbers from 0 up to, but not, 1. */
 
-/** The first question after a start: a fleet whose power comes back does not ask in the same moment. */
-export const firstDelayMsMax = 30_000
+/**
+ * The first question after a start: a fleet whose power comes back does not ask in the same moment. Who is not
+ * registered yet was enrolled by somebody who is waiting.
+ */
+export const firstDelayMsMax = { registered: 30_000, new: 5000 } as const
 
 const backOffMs = { first: 15_000, max: 3_600_000 } as const
 
-export function firstDelayMs(random: () => number): number {
-  return Math.floor(random() * firstDelayMsMax)
+export function firstDelayMs(who: keyof typeof firstDelayMsMax, random: () => number): number {
+  return Math.floor(random() * firstDelayMsMax[who])
 }
 
 /** A fifth to either side: who began together drifts apart. */

@@ -5,6 +5,7 @@ import {
   fleetFolder,
   fleetRuntimePaths,
   fleetSettingsPath,
+  fleetUnit,
   isPem,
   parseFleetSettings,
   parseServerUrl,
@@ -18,8 +19,6 @@ import { oneLine } from '../one-line.ts'
 import { lastLine, runProgram } from '../run-program.ts'
 import { readSystemFacts } from '../system-facts.ts'
 import { UsageError } from '../usage-error.ts'
-
-const unit = 'fleet.service'
 
 export async function fleet(args: readonly string[], options: ReadonlySet<string>): Promise<number> {
   const [action, ...rest] = args
@@ -84,8 +83,8 @@ async function leave(): Promise<number> {
 }
 
 async function systemctl(action: 'restart' | 'stop'): Promise<void> {
-  const result = await runProgram(['/usr/bin/systemctl', action, unit], { timeoutMs: 60_000 })
-  if (result.exitCode !== 0) throw new Error(`systemctl ${action} ${unit}: ${lastLine(result)}`)
+  const result = await runProgram(['/usr/bin/systemctl', action, fleetUnit], { timeoutMs: 60_000 })
+  if (result.exitCode !== 0) throw new Error(`systemctl ${action} ${fleetUnit}: ${lastLine(result)}`)
 }
 
 async function status(json: boolean): Promise<number> {
@@ -132,7 +131,7 @@ function parseStatus(text: string | undefined): Partial<AgentStatus> {
 /** The unit's: systemd hands it what only root may read. */
 async function run(): Promise<number> {
   const credentials = process.env.CREDENTIALS_DIRECTORY
-  if (credentials === undefined) throw new UsageError(`"fleet run" is for ${unit}`)
+  if (credentials === undefined) throw new UsageError(`"fleet run" is for ${fleetUnit}`)
   const stop = new AbortController()
   process.once('SIGTERM', () => stop.abort())
   await runAgent({

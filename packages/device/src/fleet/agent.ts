@@ -78,7 +78,7 @@ export class Agent {
 
   /** Milliseconds until the first question. */
   firstDelayMs(): number {
-    return firstDelayMs(() => this.#doors.random())
+    return firstDelayMs(this.#identity.id === undefined ? 'new' : 'registered', () => this.#doors.random())
   }
 
   /** One question and all that follows from its answer; gives the milliseconds until the next. Never throws. */
