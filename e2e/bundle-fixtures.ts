@@ -142,6 +142,7 @@ export const bundlesOfStory: Readonly<Record<string, readonly FixtureName[]>> = 
   'network-isolation': ['next'],
   'ssh-wan-toggle': ['next'],
   operators: ['next'],
+  enrolment: ['next'],
   ntp: ['next'],
   openvpn: ['next'],
   flood: ['next'],

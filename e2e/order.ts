@@ -19,6 +19,7 @@ const longest = [
   'firewall',
   'feed',
   'ssh-wan-toggle',
+  'enrolment',
   'ntp',
   'naming',
   'rauc-slots',

@@ -18,6 +18,8 @@ export interface E2eSetup {
   readonly programsDir: string
   /** The tree of build tools, for what looks at file systems and images. */
   readonly imageProgramsDir: string
+  /** The tree that the fleet's server runs programs of. */
+  readonly fleetProgramsDir: string
   /** Paths of the bundles, deltas and channel files that the stories asked for. */
   readonly bundles: Readonly<Partial<Record<FixtureName, string>>>
   /** Whether a story with many seeded places tries all of them: `./atomixos test` has time for a part. */
@@ -66,6 +68,9 @@ export const programs: Programs = treePrograms(setup.programsDir)
 
 /** Programs for file systems and images: f2fs-tools, squashfs-tools. */
 export const imagePrograms: Programs = treePrograms(setup.imageProgramsDir)
+
+/** Programs of the fleet's server. */
+export const fleetPrograms: Programs = treePrograms(setup.fleetProgramsDir)
 
 /** A bundle, a delta or a channel file that was built for the stories. */
 export function bundlePath(name: FixtureName): string {

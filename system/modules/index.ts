@@ -5,6 +5,7 @@ import { base } from './base.ts'
 import { containers } from './containers.ts'
 import { data } from './data.ts'
 import { firewall } from './firewall.ts'
+import { fleet } from './fleet.ts'
 import { kernel } from './kernel.ts'
 import { lan } from './lan.ts'
 import { network } from './network.ts'
@@ -26,7 +27,7 @@ export const gateway: TreeDefinition = {
   lockTarget: 'rootfs',
   modules: [
     ...[base, accounts, systemd, kernel, data],
-    ...[network, firewall, lan, time, activation, provisioning, vpn, ssh],
+    ...[network, firewall, lan, time, activation, provisioning, vpn, ssh, fleet],
     ...[update, containers, runtime, shells, trim, trimPackages, trimSystemd],
   ],
 }

@@ -10,6 +10,7 @@ import { addDocs } from './commands/docs.ts'
 import { addE2e } from './commands/e2e.ts'
 import { addFeed } from './commands/feed.ts'
 import { addFlash } from './commands/flash.ts'
+import { addFleet } from './commands/fleet.ts'
 import { addKeys } from './commands/keys.ts'
 import { addLock } from './commands/lock.ts'
 import { addSerial } from './commands/serial.ts'
@@ -44,6 +45,7 @@ export function createProgram(context: CommandContext): Command {
   program.commandsGroup('Devices:')
   addConfig(program, context)
   addFlash(program, context)
+  addFleet(program, context)
   addSerial(program, context)
   program.commandsGroup('Updates:')
   addBundle(program, context)

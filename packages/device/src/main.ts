@@ -4,6 +4,7 @@ import { activate } from './commands/activate.ts'
 import { applyJob } from './commands/apply-job.ts'
 import { config } from './commands/config.ts'
 import { events } from './commands/events.ts'
+import { fleet } from './commands/fleet.ts'
 import { network } from './commands/network.ts'
 import { provision } from './commands/provision.ts'
 import { raucPreInstall } from './commands/rauc-pre-install.ts'
@@ -30,11 +31,14 @@ const help = `Shows the state of this device, and updates it.
   atomixctl config rollback       it does not: the configuration before comes back at once
   atomixctl config status [JOB]   how applying goes, or how it went the last time
   atomixctl network reload        networks and firewall as the configuration and ssh-wan-enabled say now
+  atomixctl fleet enrol URL --ca FILE  ask a fleet server to be let in; FILE: its authority (PEM)
+  atomixctl fleet status          what the fleet server has said, and the key that its operator compares
+  atomixctl fleet leave           forget the fleet, with key and token
   atomixctl watchdog on|off       the hardware watchdog, from the next start on
 
-  --json                          with status, version, events, update check and label, config: for a program
   --confirm SECONDS               with config apply: goes back by itself unless it is confirmed in time
   --keep-files                    with config apply: a config.toml alone leaves files/ as it is
+  --json                          with status, version, events, update check and label, config, fleet status: for a program
   --no-restart                    with update install: the new version waits for the next start
   --allow-older                   with update install: take an older version, or one that was given up
 
@@ -57,6 +61,7 @@ const commands: Readonly<Record<string, CommandEntry>> = {
   update: { run: update, options: ['--json', '--no-restart', '--allow-older'] },
   config: { run: config, options: ['--json', '--keep-files'], values: ['--confirm'] },
   network: { run: network },
+  fleet: { run: fleet, options: ['--json', '--ca'] },
   watchdog: { run: watchdog },
   // For units and RAUC.
   activate: { run: activate },

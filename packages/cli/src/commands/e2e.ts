@@ -7,7 +7,7 @@ import type { Command } from 'commander'
 import { type Counts, runVitest } from '../checks/vitest.ts'
 import type { CommandContext } from '../context.ts'
 import { buildBundleFixtures } from '../e2e-bundles.ts'
-import { openImageTree, openMachineTree } from '../machine-tools.ts'
+import { openFleetTree, openImageTree, openMachineTree } from '../machine-tools.ts'
 import { build } from '../pipeline.ts'
 
 const suffix = '.e2e.ts'
@@ -109,6 +109,7 @@ export async function prepareE2e(
   )
   const tree = await openMachineTree(context)
   const imageTree = await openImageTree(context)
+  const fleetTree = await openFleetTree(context)
   const workDir = e2eWorkDir(context)
   await mkdir(workDir, { recursive: true })
   const setupPath = join(workDir, 'setup.json')
@@ -121,6 +122,7 @@ export async function prepareE2e(
         workDir,
         programsDir: tree.dir,
         imageProgramsDir: imageTree.dir,
+        fleetProgramsDir: fleetTree.dir,
         bundles,
         thorough,
         campaign,

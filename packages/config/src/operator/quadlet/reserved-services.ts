@@ -12,6 +12,7 @@ const services: ReadonlySet<string> = new Set([
     'display-manager',
     'dnsmasq',
     'emergency',
+    'fleet-link',
   ],
   ...[
     'fstrim',
