@@ -22,6 +22,9 @@ const longest = [
   'rauc-slots',
   'network-isolation',
   'flood',
+  'logs',
+  'rut-oh',
+  'forensics',
   'clock',
 ]
 

@@ -7,7 +7,9 @@ import { data } from './data.ts'
 import { firewall } from './firewall.ts'
 import { kernel } from './kernel.ts'
 import { lan } from './lan.ts'
+import { logs } from './logs.ts'
 import { network } from './network.ts'
+import { rescue } from './rescue.ts'
 import { runtime } from './runtime.ts'
 import { shells } from './shells.ts'
 import { ssh } from './ssh.ts'
@@ -24,7 +26,7 @@ export const gateway: TreeDefinition = {
   name: 'gateway',
   lockTarget: 'rootfs',
   modules: [
-    ...[base, accounts, systemd, kernel, data],
+    ...[base, accounts, systemd, kernel, data, logs, rescue],
     ...[network, firewall, lan, time, activation, vpn, ssh],
     ...[update, containers, runtime, shells, trim, trimPackages, trimSystemd],
   ],

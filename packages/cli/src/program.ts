@@ -7,6 +7,7 @@ import { addCheck } from './commands/check.ts'
 import { addClean } from './commands/clean.ts'
 import { addConfig } from './commands/config.ts'
 import { addE2e } from './commands/e2e.ts'
+import { addEvents } from './commands/events.ts'
 import { addFeed } from './commands/feed.ts'
 import { addFlash } from './commands/flash.ts'
 import { addKeys } from './commands/keys.ts'
@@ -44,6 +45,7 @@ export function createProgram(context: CommandContext): Command {
   addConfig(program, context)
   addFlash(program, context)
   addSerial(program, context)
+  addEvents(program, context)
   program.commandsGroup('Updates:')
   addBundle(program, context)
   addFeed(program, context)

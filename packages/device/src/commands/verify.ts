@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { freshFlashMarkerPath, operatorConfigPath, type SlotName } from '@atomixos/config'
+import { freshFlashMarkerPath, operatorConfigPath, rescueArgument, type SlotName } from '@atomixos/config'
 import { readOptional } from '../durable-file.ts'
 import { recordEvents } from '../events/record-events.ts'
 import { watchHealth } from '../health/gate.ts'
@@ -29,6 +29,10 @@ export async function verify(): Promise<number> {
   const freshFlash = existsSync(freshFlashMarkerPath)
   const running = await concludeBoot(freshFlash)
   const state = running.boot.state[running.slot]
+  if (await isRescue()) {
+    recordEvents([{ event: 'rescue-shell', slot: running.slot, version: running.version }])
+    return say(0, 'somebody has a root shell on the console: nothing is confirmed, and nothing given up')
+  }
   if (freshFlash) return say(0, 'first boot after flashing: provisioning confirms the slot')
   if (state === undefined && !existsSync(operatorConfigPath)) {
     return say(0, 'not provisioned yet: nothing is confirmed')
@@ -79,6 +83,11 @@ async function concludeBoot(freshFlash: boolean): Promise<Running> {
   for (const event of settled.events)
     say(0, `${event.event}: slot ${event.slot}: ${event.reason ?? event.detail}`)
   return { slot, version, boot: after, records: settled.records }
+}
+
+async function isRescue(): Promise<boolean> {
+  const commandLine = (await readOptional('/proc/cmdline')) ?? ''
+  return commandLine.trim().split(' ').includes(rescueArgument)
 }
 
 const watchdogReason = 'the hardware watchdog reset the machine before this start'

@@ -1,4 +1,4 @@
-import type { SlotName } from '@atomixos/config'
+import type { SlotName } from '../slots.ts'
 
 /** What can happen to a device in its life. A reader meets names of newer systems, too: after a rollback. */
 export type EventName =
@@ -14,6 +14,8 @@ export type EventName =
   | 'rolled-back'
   | 'revived'
   | 'watchdog'
+  /** Somebody at the serial line asked U-Boot for a root shell. */
+  | 'rescue-shell'
   | 'time-set'
 
 /** What the writer says; number, time and boot are added. */

@@ -1,0 +1,3 @@
+export * from './event.ts'
+export * from './parse-log.ts'
+export * from './render-events.ts'
