@@ -70,6 +70,27 @@ describe('logs', () => {
     )
   })
 
+  test('a report has it, without what was said by accident', async () => {
+    await gateway.succeed('echo "started with api_token=hunter2 today" | systemd-cat -t careless')
+    await gateway.waitUntilSucceeds(`systemctl reload system-log && ${inLog('hunter2')}`)
+    // As over SSH: nothing of it touches /data.
+    const report = 'atomixctl report - | tar -xzO'
+    const names = (await gateway.succeed('atomixctl report - | tar -tz', { timeoutMs: 180_000 })).split('\n')
+    expect(names).toEqual(
+      expect.arrayContaining(['report/status.txt', 'report/events.jsonl', 'report/kernel.txt']),
+    )
+    const all = await gateway.succeed(`${report} >/run/all; grep -c . /run/all; grep careless /run/all`, {
+      timeoutMs: 180_000,
+    })
+    expect(all).toContain('started with api_token=[removed] today')
+    await gateway.fail('grep hunter2 /run/all')
+    // Every program was there to be asked.
+    await gateway.fail(
+      "grep -a 'could not be started\\|ENOENT' /run/all | grep -v '\\.1 can\\|rauc.log\\|slots.json'",
+    )
+    expect(await gateway.succeed('ls -d /run/atomixos-report-* 2>/dev/null | wc -l')).toBe('0\n')
+  })
+
   test('a full file is put aside, the oldest is written over, and the log goes on', async () => {
     const { olderFiles, fileBytesMax } = systemLog
     // As if the device had run for months.

@@ -4,6 +4,7 @@ import { activate } from './commands/activate.ts'
 import { events } from './commands/events.ts'
 import { network } from './commands/network.ts'
 import { raucPreInstall } from './commands/rauc-pre-install.ts'
+import { report } from './commands/report.ts'
 import { status, version } from './commands/status.ts'
 import { update } from './commands/update.ts'
 import { verify } from './commands/verify.ts'
@@ -20,6 +21,7 @@ const help = `Shows the state of this device, and updates it.
   atomixctl update install FILE   install a signed bundle (.raucb) by hand, then restart
   atomixctl update label          what roll-outs may call this device; "add NAME" and "remove NAME" change it
   atomixctl network reload        networks and firewall as the configuration and ssh-wan-enabled say now
+  atomixctl report [FILE|-]       what this device can tell about itself, without secrets, for somebody who helps
   atomixctl watchdog on|off       the hardware watchdog, from the next start on
 
   --json                          with status, version, events, update check and label: for a program
@@ -42,11 +44,17 @@ const commands: Readonly<Record<string, CommandEntry>> = {
   events: { run: (_, options) => events(options.has('--json')), options: ['--json'] },
   update: { run: update, options: ['--json', '--no-restart', '--allow-older'] },
   network: { run: network },
+  report: { run: report },
   watchdog: { run: watchdog },
   // For units and RAUC.
   activate: { run: activate },
   verify: { run: verify },
   'rauc-pre-install': { run: () => raucPreInstall(process.env) },
+}
+
+/** A single - is standard output. */
+function isOption(argument: string): boolean {
+  return argument.startsWith('-') && argument !== '-'
 }
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -55,8 +63,8 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stdout.write(help)
     return 0
   }
-  const options = new Set(rest.filter((argument) => argument.startsWith('-')))
-  const args = rest.filter((argument) => !argument.startsWith('-'))
+  const options = new Set(rest.filter(isOption))
+  const args = rest.filter((argument) => !isOption(argument))
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (command === undefined) throw new UsageError(`unknown command "${name}"`)
   for (const option of options) {
