@@ -146,6 +146,7 @@ export const bundlesOfStory: Readonly<Record<string, readonly FixtureName[]>> = 
   ntp: ['next'],
   openvpn: ['next'],
   flood: ['next'],
+  forensics: ['next'],
   'rauc-hostile': [
     ...(['next', 'unsigned', 'other-authority', 'expired', 'revoked', 'not-for-code'] as const),
     ...(['other-board', 'plain', 'older', 'tiny'] as const),

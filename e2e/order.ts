@@ -25,6 +25,9 @@ const longest = [
   'rauc-slots',
   'network-isolation',
   'flood',
+  'logs',
+  'rut-oh',
+  'forensics',
   'clock',
 ]
 

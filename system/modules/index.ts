@@ -8,8 +8,10 @@ import { firewall } from './firewall.ts'
 import { fleet } from './fleet.ts'
 import { kernel } from './kernel.ts'
 import { lan } from './lan.ts'
+import { logs } from './logs.ts'
 import { network } from './network.ts'
 import { provisioning } from './provisioning.ts'
+import { rescue } from './rescue.ts'
 import { runtime } from './runtime.ts'
 import { shells } from './shells.ts'
 import { ssh } from './ssh.ts'
@@ -26,7 +28,7 @@ export const gateway: TreeDefinition = {
   name: 'gateway',
   lockTarget: 'rootfs',
   modules: [
-    ...[base, accounts, systemd, kernel, data],
+    ...[base, accounts, systemd, kernel, data, logs, rescue],
     ...[network, firewall, lan, time, activation, provisioning, vpn, ssh, fleet],
     ...[update, containers, runtime, shells, trim, trimPackages, trimSystemd],
   ],

@@ -8,6 +8,7 @@ import { addClean } from './commands/clean.ts'
 import { addConfig } from './commands/config.ts'
 import { addDocs } from './commands/docs.ts'
 import { addE2e } from './commands/e2e.ts'
+import { addEvents } from './commands/events.ts'
 import { addFeed } from './commands/feed.ts'
 import { addFlash } from './commands/flash.ts'
 import { addFleet } from './commands/fleet.ts'
@@ -47,6 +48,7 @@ export function createProgram(context: CommandContext): Command {
   addFlash(program, context)
   addFleet(program, context)
   addSerial(program, context)
+  addEvents(program, context)
   program.commandsGroup('Updates:')
   addBundle(program, context)
   addFeed(program, context)

@@ -9,6 +9,7 @@ import { network } from './commands/network.ts'
 import { provision } from './commands/provision.ts'
 import { raucPreInstall } from './commands/rauc-pre-install.ts'
 import { recoverConfig } from './commands/recover-config.ts'
+import { report } from './commands/report.ts'
 import { status, version } from './commands/status.ts'
 import { update } from './commands/update.ts'
 import { verify } from './commands/verify.ts'
@@ -34,6 +35,7 @@ const help = `Shows the state of this device, and updates it.
   atomixctl fleet enrol URL --ca FILE  ask a fleet server to be let in; FILE: its authority (PEM)
   atomixctl fleet status          what the fleet server has said, and the key that its operator compares
   atomixctl fleet leave           forget the fleet, with key and token
+  atomixctl report [FILE|-]       what this device can tell about itself, without secrets, for somebody who helps
   atomixctl watchdog on|off       the hardware watchdog, from the next start on
 
   --confirm SECONDS               with config apply: goes back by itself unless it is confirmed in time
@@ -62,6 +64,7 @@ const commands: Readonly<Record<string, CommandEntry>> = {
   config: { run: config, options: ['--json', '--keep-files'], values: ['--confirm'] },
   network: { run: network },
   fleet: { run: fleet, options: ['--json', '--ca'] },
+  report: { run: report },
   watchdog: { run: watchdog },
   // For units and RAUC.
   activate: { run: activate },
@@ -70,6 +73,11 @@ const commands: Readonly<Record<string, CommandEntry>> = {
   'recover-config': { run: recoverConfig },
   verify: { run: verify },
   'rauc-pre-install': { run: () => raucPreInstall(process.env) },
+}
+
+/** A single - is standard output. */
+function isOption(argument: string): boolean {
+  return argument.startsWith('-') && argument !== '-'
 }
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -85,7 +93,7 @@ async function main(argv: readonly string[]): Promise<number> {
   for (let index = 0; index < rest.length; index += 1) {
     const argument = rest[index]!
     const [option = ''] = argument.split('=', 1)
-    if (!argument.startsWith('-')) args.push(argument)
+    if (!isOption(argument)) args.push(argument)
     else if (command.values?.includes(option)) {
       const value = argument === option ? rest[++index] : argument.slice(option.length + 1)
       if (value === undefined) throw new UsageError(`${option} needs a value`)

@@ -7,6 +7,7 @@ import {
   fleetSettingsPath,
   fleetUnit,
   isPem,
+  oneLine,
   parseFleetSettings,
   parseServerUrl,
   renderFleetSettings,
@@ -15,7 +16,6 @@ import { readOptional, writeDurably } from '../durable-file.ts'
 import type { AgentStatus } from '../fleet/agent.ts'
 import { identityPaths } from '../fleet/identity.ts'
 import { runAgent } from '../fleet/run-agent.ts'
-import { oneLine } from '../one-line.ts'
 import { lastLine, runProgram } from '../run-program.ts'
 import { readSystemFacts } from '../system-facts.ts'
 import { UsageError } from '../usage-error.ts'

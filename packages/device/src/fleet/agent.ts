@@ -10,6 +10,7 @@ import {
   fleetApi,
   type HeartbeatAnswer,
   heartbeatDelayMs,
+  oneLine,
   parseHeartbeatAnswer,
   parseRegisterAnswer,
   renderHeartbeat,
@@ -17,7 +18,6 @@ import {
   retryDelayMs,
   type TunnelRequest,
 } from '@atomixos/config'
-import { oneLine } from '../one-line.ts'
 import { UpdateServerError } from '../upgrade/server-error.ts'
 import type { Identity } from './identity.ts'
 import type { PostAnswer } from './post.ts'

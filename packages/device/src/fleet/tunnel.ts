@@ -1,7 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { isSameTunnel, renderKnownHosts, type TunnelRequest, tunnelArguments } from '@atomixos/config'
-import { oneLine } from '../one-line.ts'
+import {
+  isSameTunnel,
+  oneLine,
+  renderKnownHosts,
+  type TunnelRequest,
+  tunnelArguments,
+} from '@atomixos/config'
 import { replace } from './trust.ts'
 
 export interface TunnelOptions {

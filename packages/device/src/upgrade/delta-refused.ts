@@ -1,5 +1,5 @@
+import { oneLine } from '@atomixos/config'
 import { readOptional, writeDurably } from '../durable-file.ts'
-import { oneLine } from '../one-line.ts'
 import type { OfferedDelta } from './parse-answer.ts'
 
 /** Why this delta led nowhere here before; undefined: it was another one, or none. */

@@ -1,5 +1,4 @@
-import { DeltaError } from '@atomixos/config'
-import { oneLine } from '../one-line.ts'
+import { DeltaError, oneLine } from '@atomixos/config'
 import type { Answer, OfferedDelta } from './parse-answer.ts'
 import { UpdateServerError } from './server-error.ts'
 

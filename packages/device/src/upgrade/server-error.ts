@@ -1,4 +1,4 @@
-import { oneLine } from '../one-line.ts'
+import { oneLine } from '@atomixos/config'
 
 export type ServerErrorKind =
   | 'network'
