@@ -16,6 +16,7 @@ const longest = [
   'rauc-watchdog',
   'firewall',
   'feed',
+  'cut-link',
   'ssh-wan-toggle',
   'ntp',
   'naming',
