@@ -39,6 +39,9 @@ export const deltaDownloadPath = `${updateFolder}/bundle.delta`
 /** The delta that did not lead to its bundle, and why: it is not tried again. */
 export const deltaRefusedPath = `${updateFolder}/delta-refused.json`
 
+/** In how many rounds nothing of a delta came. A restart forgets it. */
+export const deltaRoundsPath = '/run/atomixos/delta-rounds.json'
+
 /**
  * PEM, made by hand: further authorities that the update server's certificate may come from, for servers without a
  * public one.
