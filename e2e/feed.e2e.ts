@@ -4,7 +4,6 @@
  */
 import { readFile, stat } from 'node:fs/promises'
 import {
-  bootSeedName,
   bundleDownloadPath,
   channelPath,
   channelRecordsPath,
@@ -166,13 +165,6 @@ describe('feed', () => {
   })
 
   test('at 100 % the release is taken by its delta, proves itself and stays', async () => {
-    // As on every device that was flashed with a configuration.
-    await gateway.succeed(
-      [
-        'mkdir /run/boot-a && mount -t vfat /dev/atomixos/boot-a /run/boot-a',
-        `printf 'version = 1\\n' >/run/boot-a/${bootSeedName} && umount /run/boot-a`,
-      ].join(' && '),
-    )
     server.answer = await feed('channel-10')
     const before = server.requests.length
     sentBytes = 0

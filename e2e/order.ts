@@ -15,6 +15,7 @@ const longest = [
   'rauc-update',
   'rauc-watchdog',
   'firewall',
+  'usb-update',
   'feed',
   'cut-link',
   'ssh-wan-toggle',

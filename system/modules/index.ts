@@ -17,6 +17,7 @@ import { trim } from './trim.ts'
 import { trimPackages } from './trim-packages.ts'
 import { trimSystemd } from './trim-systemd.ts'
 import { update } from './update.ts'
+import { usbUpdate } from './usb-update.ts'
 import { vpn } from './vpn.ts'
 
 /** The root file system, the same on every board. */
@@ -26,6 +27,6 @@ export const gateway: TreeDefinition = {
   modules: [
     ...[base, accounts, systemd, kernel, data],
     ...[network, firewall, lan, time, activation, vpn, ssh],
-    ...[update, containers, runtime, shells, trim, trimPackages, trimSystemd],
+    ...[update, usbUpdate, containers, runtime, shells, trim, trimPackages, trimSystemd],
   ],
 }

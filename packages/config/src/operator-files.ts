@@ -28,5 +28,8 @@ export const hostNetworkPath = `${configFolder}/host-network.json`
 /** Made by hand, on purpose, and not derived: while it is there SSH answers on the WAN. */
 export const sshOnWanPath = `${configFolder}/ssh-wan-enabled`
 
+/** Made by hand, on purpose, and not derived: while it is there updates on a USB stick are installed. */
+export const usbUpdateAllowedPath = `${configFolder}/usb-update-enabled`
+
 /** Services of the containers that are to be started, one a line: left by the activation for systemd. */
 export const containerServicesPath = '/run/atomixos/container-services'

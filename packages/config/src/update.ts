@@ -36,6 +36,10 @@ export const bundleDownloadPath = `${updateFolder}/bundle.raucb`
 /** What makes a bundle out of the running system; it is gone when the bundle is there. */
 export const deltaDownloadPath = `${updateFolder}/bundle.delta`
 
+/** What came from a USB stick, while it is installed. */
+export const usbBundlePath = `${updateFolder}/usb.raucb`
+export const usbDeltaPath = `${updateFolder}/usb.delta`
+
 /** The delta that did not lead to its bundle, and why: it is not tried again. */
 export const deltaRefusedPath = `${updateFolder}/delta-refused.json`
 

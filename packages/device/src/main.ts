@@ -6,6 +6,7 @@ import { network } from './commands/network.ts'
 import { raucPreInstall } from './commands/rauc-pre-install.ts'
 import { status, version } from './commands/status.ts'
 import { update } from './commands/update.ts'
+import { usbUpdate } from './commands/usb-update.ts'
 import { verify } from './commands/verify.ts'
 import { watchdog } from './commands/watchdog.ts'
 import { UsageError } from './usage-error.ts'
@@ -46,6 +47,7 @@ const commands: Readonly<Record<string, CommandEntry>> = {
   // For units and RAUC.
   activate: { run: activate },
   verify: { run: verify },
+  'usb-update': { run: usbUpdate },
   'rauc-pre-install': { run: () => raucPreInstall(process.env) },
 }
 

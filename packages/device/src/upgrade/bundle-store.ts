@@ -86,7 +86,8 @@ async function rebuild({ file }: Answer): Promise<void> {
   await removePart(bundleDownloadPath)
 }
 
-function partitionPath(name: DeltaSourceName, slot: SlotName): string {
+/** Where an image of a slot is. */
+export function partitionPath(name: DeltaSourceName, slot: SlotName): string {
   return `${partitionLinkFolder}/${name}-${slot.toLowerCase()}`
 }
 
