@@ -14,11 +14,12 @@ export const usbUpdate: Module = {
         After: 'multi-user.target',
       },
       Service: {
-        Type: 'oneshot',
+        // A start with a stick in counts as finished while the stick waits for the new system to prove itself.
+        Type: 'exec',
         // One at a time: sticks have several partitions, and hubs several sticks.
         ExecStart: '/usr/bin/flock /run/atomixos/usb-update.lock /usr/bin/atomixctl usb-update %i',
         ExecStopPost: `/usr/bin/rm -f ${usbBundlePath} ${usbDeltaPath}`,
-        TimeoutStartSec: '2h',
+        RuntimeMaxSec: '2h',
         Nice: 10,
         IOSchedulingClass: 'idle',
         // The stick is mounted here and nowhere else.
