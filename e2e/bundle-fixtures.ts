@@ -128,6 +128,8 @@ export const bundlesOfStory: Readonly<Record<string, readonly FixtureName[]>> = 
     ...(['channel-8-nobody', 'channel-9-spoiled', 'channel-10'] as const),
     ...(['channel-11-expired', 'channel-12-revoked'] as const),
   ],
+  'usb-update': ['next', 'next-delta', 'channel-10', 'other-authority', 'revoked', 'other-board'],
+  'cut-link': ['next', 'channel-6', 'channel-7-halted'],
   'rauc-update': ['next'],
   'rauc-rollback': [
     ...(['next', 'panic', 'hang', 'no-root'] as const),

@@ -21,6 +21,7 @@ import { trim } from './trim.ts'
 import { trimPackages } from './trim-packages.ts'
 import { trimSystemd } from './trim-systemd.ts'
 import { update } from './update.ts'
+import { usbUpdate } from './usb-update.ts'
 import { vpn } from './vpn.ts'
 
 /** The root file system, the same on every board. */
@@ -30,6 +31,6 @@ export const gateway: TreeDefinition = {
   modules: [
     ...[base, accounts, systemd, kernel, data, logs, rescue],
     ...[network, firewall, lan, time, activation, provisioning, vpn, ssh, fleet],
-    ...[update, containers, runtime, shells, trim, trimPackages, trimSystemd],
+    ...[update, usbUpdate, containers, runtime, shells, trim, trimPackages, trimSystemd],
   ],
 }

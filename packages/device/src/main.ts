@@ -12,6 +12,7 @@ import { recoverConfig } from './commands/recover-config.ts'
 import { report } from './commands/report.ts'
 import { status, version } from './commands/status.ts'
 import { update } from './commands/update.ts'
+import { usbUpdate } from './commands/usb-update.ts'
 import { verify } from './commands/verify.ts'
 import { watchdog } from './commands/watchdog.ts'
 import { UsageError } from './usage-error.ts'
@@ -72,6 +73,7 @@ const commands: Readonly<Record<string, CommandEntry>> = {
   provision: { run: provision },
   'recover-config': { run: recoverConfig },
   verify: { run: verify },
+  'usb-update': { run: usbUpdate },
   'rauc-pre-install': { run: () => raucPreInstall(process.env) },
 }
 
