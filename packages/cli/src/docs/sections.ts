@@ -17,7 +17,10 @@ export const sections: readonly Section[] = [
       'docs/config.md',
       'docs/network.md',
       'docs/operations.md',
+      'docs/logs.md',
+      'docs/fleet.md',
       'docs/recovery.md',
+      'docs/serial-recovery.md',
     ],
   },
   {
@@ -26,6 +29,7 @@ export const sections: readonly Section[] = [
       'docs/roll-out.md',
       'docs/updates.md',
       'docs/feed.md',
+      'docs/usb.md',
       'docs/bundles.md',
       'docs/keys.md',
       'docs/releasing.md',
