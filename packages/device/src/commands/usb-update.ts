@@ -103,7 +103,8 @@ async function readStick(): Promise<StickResult | undefined> {
         performance.now() < endMs;
         await sleep(5000)
       ) {
-        if ((await readBootState()).state[slot] === 'confirmed') return undefined
+        // Not before the verification has said so: the report shall tell of it.
+        if ((await readBootState()).state[slot] === 'confirmed' && !(await isVerifying())) return undefined
       }
       return `version ${runningVersion}, which runs, has not proved itself; the other slot is what it would fall back to`
     },
@@ -138,6 +139,11 @@ async function readStick(): Promise<StickResult | undefined> {
     },
     say,
   })
+}
+
+async function isVerifying(): Promise<boolean> {
+  const argv = ['/usr/bin/systemctl', 'is-active', '--quiet', 'os-verification.service'] as const
+  return (await runProgram(argv, { timeoutMs: 10_000 })).exitCode === 0
 }
 
 /** What lies on the disk now is what is judged: a stick may say something else at each reading. */

@@ -4,6 +4,7 @@
  */
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { type Channel, channelPath, judgeChannel, pollTimer, type SeenChannel } from '@atomixos/config'
+import { seeded } from '@atomixos/config/channel/test-channels.ts'
 import { decideByChannel } from './decide-by-channel.ts'
 import { identityHeaders } from './fetch-latest.ts'
 
@@ -193,15 +194,6 @@ class Fleet {
       takenMs: this.#takenMs.toSorted((a, b) => a - b),
       problems: this.#problems.slice(0, 10),
     }
-  }
-}
-
-/** Numbers from 0 up to, but not, 1; the same for the same seed (Lehmer, MINSTD). */
-function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state * 48271) % 2147483647
-    return (state - 1) / 2147483646
   }
 }
 
