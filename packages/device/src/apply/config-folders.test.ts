@@ -212,8 +212,8 @@ test.each(['keep', 'undo'] as const)(
   async (story) => {
     const expected = await whole(makeOld, story)
     let doubleCuts = 0
-    // All that follows the promotion, and a few before.
-    for (let at = expected.calls - 22; at <= expected.calls; at += 1) {
+    // All that follows the promotion, and a few before; of the many removals every second one.
+    for (let at = expected.calls - 22; at <= expected.calls; at += 2) {
       const left = await interrupted(makeOld, story, at)
       for (let ended = false, second = 1; !ended; second += 1) {
         const folders = testFolders()
@@ -232,8 +232,9 @@ test.each(['keep', 'undo'] as const)(
       }
       rmSync(left.data, { recursive: true })
     }
-    expect(doubleCuts).toBeGreaterThan(50)
+    expect(doubleCuts).toBeGreaterThan(25)
   },
+  180_000,
 )
 
 test('ids of accounts', () => {
