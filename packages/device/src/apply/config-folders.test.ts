@@ -237,6 +237,29 @@ test.each(['keep', 'undo'] as const)(
   180_000,
 )
 
+test('what is renamed is on the disk before, and the renaming is before anything is thrown away', async () => {
+  const folders = testFolders()
+  makeOld(folders)
+  const calls: string[] = []
+  const disk = Object.fromEntries(
+    Object.entries(realDisk).map(([name, call]) => [
+      name,
+      (...args: unknown[]) => {
+        if (!['exists', 'list', 'close'].includes(name)) calls.push(name)
+        return (call as (...args: unknown[]) => unknown)(...args)
+      },
+    ]),
+  ) as unknown as Disk
+  await makeNew(disk, folders)
+  promote(disk, folders, ownOwnerIds)
+  keepNew(disk, folders)
+  const inShort = calls.map((name) => (/^sync|^rename/.test(name) ? name : /^remove/.test(name) ? '-' : '+'))
+  expect(inShort.filter((name, index) => name !== inShort[index - 1] || /^sync|^rename/.test(name))).toEqual([
+    ...['+', 'syncAll', 'rename', 'rename', 'syncFolder'],
+    ...['rename', 'syncFolder', '-'],
+  ])
+})
+
 test('ids of accounts', () => {
   expect(parseIds('root:x:0:0::/root:/bin/sh\nappsvc:x:900:900::/:/x\nodd\n')).toEqual(
     new Map([
