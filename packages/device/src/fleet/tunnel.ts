@@ -5,7 +5,7 @@ import { oneLine } from '../one-line.ts'
 import { replace } from './trust.ts'
 
 export interface TunnelOptions {
-  /** For the file of known hosts. */
+  /** For the file of known hosts; in memory, since it is written for each tunnel. */
   readonly folder: string
   readonly keyPath: string
   /** What starts `ssh`; arguments follow. */
