@@ -19,6 +19,8 @@ export const tunnelAccount = 'tunnel'
 /** Of one account that the sandbox maps to whoever runs the server. */
 const accountId = 1000
 const connectionsMax = 500
+/** Connections from one address that have not shown a key yet: nobody takes all the places. */
+const strangersMax = 20
 const checkIntervalMs = 1000
 
 const sshdConfig = `HostKey /tunnel/host_key
@@ -63,6 +65,13 @@ export function renderAuthorizedKeys(devices: readonly Device[]): string {
     .join('')
 }
 
+interface Connection {
+  readonly remoteAddress: string | undefined
+  /** Of the key that was accepted. */
+  readonly fingerprint?: string
+  readonly device?: string | undefined
+}
+
 export interface TunnelDoor extends AsyncDisposable {
   readonly server: Server
 }
@@ -82,7 +91,7 @@ export async function openTunnelDoor(options: {
   await writeFile(join(folder, 'passwd'), passwd)
   await replace(join(folder, 'authorized_keys'), renderAuthorizedKeys(wanted()))
   const [program, ...argv] = [...programs.argv('bwrap'), ...sandbox(rootDir, folder)]
-  const connections = new Map<ChildProcess, { device?: string; fingerprint?: string }>()
+  const connections = new Map<ChildProcess, Connection>()
 
   let last: string | undefined
   let writing = Promise.resolve()
@@ -97,8 +106,9 @@ export async function openTunnelDoor(options: {
   }
 
   const serve = (socket: Socket) => {
+    const { remoteAddress } = socket
     const child = spawn(program!, argv, { stdio: [socket, socket, 'pipe'], env: {} })
-    connections.set(child, {})
+    connections.set(child, { remoteAddress })
     // The child has the connection.
     socket.destroy()
     child.once('error', (error) => log(`sshd could not be started: ${error.message}`))
@@ -111,14 +121,17 @@ export async function openTunnelDoor(options: {
       const key = / ssh2: ED25519 (SHA256:[A-Za-z0-9+/]{43})$/.exec(line)?.[1]
       if (!line.startsWith('Accepted publickey for ') || key === undefined) return
       const device = wanted().find(({ publicKey }) => fingerprint(publicKey) === key)?.id
-      connections.set(child, { fingerprint: key, ...(device !== undefined && { device }) })
+      connections.set(child, { remoteAddress, fingerprint: key, device })
       log(`tunnel of ${device ?? 'a device that is not wanted any more'} is open`)
     })
   }
 
   const server = createServer({ pauseOnConnect: true }, (socket) => {
     socket.on('error', () => {})
-    if (connections.size >= connectionsMax) return socket.destroy()
+    const strangers = [...connections.values()].filter(
+      ({ remoteAddress, fingerprint: key }) => key === undefined && remoteAddress === socket.remoteAddress,
+    )
+    if (connections.size >= connectionsMax || strangers.length >= strangersMax) return socket.destroy()
     writeKeys().then(
       () => serve(socket),
       (error: Error) => {

@@ -37,7 +37,8 @@ let programs: Programs
 /** The device's part: its key for the tunnel, its host key, its sshd. */
 let deviceDir: string
 let sshd: Server
-const sshdChildren = new Set<ChildProcess>()
+/** What must not outlive a test that failed. */
+const children = new Set<ChildProcess>()
 let port: number
 
 beforeAll(async () => {
@@ -53,7 +54,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   sshd?.close()
-  for (const child of sshdChildren) child.kill('SIGKILL')
+  for (const child of children) child.kill('SIGKILL')
   await rm(dir, { recursive: true, force: true })
 })
 
@@ -98,16 +99,14 @@ async function deviceSshd(): Promise<Server> {
   const server = createServer({ pauseOnConnect: true }, (socket) => {
     const child = spawn(bwrap!, argv, { stdio: [socket, socket, 'pipe'], env: {} })
     socket.destroy()
-    sshdChildren.add(child)
-    child.stderr!.on('data', (chunk: Buffer) => sshdSaid.push(chunk.toString('utf8')))
-    child.once('close', () => sshdChildren.delete(child))
+    children.add(child)
+    child.stderr!.resume()
+    child.once('close', () => children.delete(child))
   })
   server.listen(0, '0.0.0.0')
   await once(server, 'listening')
   return server
 }
-
-const sshdSaid: string[] = []
 
 interface Ran {
   readonly exitCode: number | null
@@ -159,7 +158,9 @@ async function serve(folder: string): Promise<Served> {
   child.stderr.on('data', (chunk: Buffer) => {
     stderr += chunk.toString('utf8')
   })
+  children.add(child)
   const exited = new Promise<number | null>((resolve) => child.once('close', resolve))
+  exited.finally(() => children.delete(child))
   const line = await Promise.race([
     new Promise<string>((resolve) => child.stdout.once('data', (chunk: Buffer) => resolve(String(chunk)))),
     exited.then(() => {

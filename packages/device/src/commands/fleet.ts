@@ -77,7 +77,6 @@ async function leave(): Promise<number> {
   await runProgram(['/usr/bin/sync', '-f', configFolder], { timeoutMs: 60_000 })
   await systemctl('stop')
   for (const path of Object.values(identityPaths(fleetFolder))) await rm(path, { force: true })
-  await rm(join(fleetFolder, 'known_hosts'), { force: true })
   process.stdout.write('this device belongs to no fleet; its key and token are gone\n')
   return 0
 }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { uptime } from 'node:os'
+import { dirname } from 'node:path'
 import {
   type FleetSettings,
   type fleetRuntimePaths,
@@ -53,7 +54,7 @@ export async function runAgent(options: RunOptions): Promise<void> {
   // One of these ends the wait for the next heartbeat.
   let wake: ((delayMs: number) => void) | undefined
   await using tunnel = new Tunnel({
-    ...{ folder, keyPath: identity.keyPath, ssh: programs.ssh, say },
+    ...{ folder: dirname(runtime.status), keyPath: identity.keyPath, ssh: programs.ssh, say },
     ended: (ranMs) => wake?.(agent.tunnelEnded(ranMs)),
   })
   const agent = new Agent(

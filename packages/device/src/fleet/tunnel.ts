@@ -10,7 +10,7 @@ import {
 import { replace } from './trust.ts'
 
 export interface TunnelOptions {
-  /** For the file of known hosts. */
+  /** For the file of known hosts; in memory, since it is written for each tunnel. */
   readonly folder: string
   readonly keyPath: string
   /** What starts `ssh`; arguments follow. */
