@@ -24,7 +24,8 @@ describe('logs', () => {
       `line=$(head -c ${lineBytes} /dev/zero | tr '\\0' .); seq ${count} | sed "s/$/ $line/; s/^/${word} /" | systemd-cat -t story`,
       { timeoutMs: 120_000 },
     )
-  const sizeBytes = async () => Number(await gateway.succeed(`stat -c %s ${systemLogPath}`))
+  const sizeBytes = async () =>
+    Number(await gateway.succeed(`stat -c %s ${systemLogPath} 2>/dev/null || echo 0`))
   const inLog = (text: string) => `grep -qF -- '${text}' ${systemLogPath}`
 
   test('nothing is written until there is much to write', async () => {
@@ -66,28 +67,26 @@ describe('logs', () => {
       { timeoutMs: 300_000 },
     )
     await gateway.waitUntilSucceeds(
-      `systemctl reload system-log && grep -qE '^[^ ]+ talker\\[[0-9]+\\]: words of a container$' ${systemLogPath}`,
+      `systemctl reload system-log && grep -qE '^[^ ]+ [^ ]+\\[[0-9]+\\]: words of a container$' ${systemLogPath}`,
     )
   })
 
   test('a report has it, without what was said by accident', async () => {
     await gateway.succeed('echo "started with api_token=hunter2 today" | systemd-cat -t careless')
     await gateway.waitUntilSucceeds(`systemctl reload system-log && ${inLog('hunter2')}`)
-    // As over SSH: nothing of it touches /data.
-    const report = 'atomixctl report - | tar -xzO'
-    const names = (await gateway.succeed('atomixctl report - | tar -tz', { timeoutMs: 180_000 })).split('\n')
+    // As over SSH, into a file elsewhere.
+    await gateway.succeed('atomixctl report - >/run/report.tar.gz', { timeoutMs: 240_000 })
+    const names = (await gateway.succeed('tar -tzf /run/report.tar.gz')).split('\n')
     expect(names).toEqual(
       expect.arrayContaining(['report/status.txt', 'report/events.jsonl', 'report/kernel.txt']),
     )
-    const all = await gateway.succeed(`${report} >/run/all; grep -c . /run/all; grep careless /run/all`, {
-      timeoutMs: 180_000,
-    })
-    expect(all).toContain('started with api_token=[removed] today')
-    await gateway.fail('grep hunter2 /run/all')
-    // Every program was there to be asked.
-    await gateway.fail(
-      "grep -a 'could not be started\\|ENOENT' /run/all | grep -v '\\.1 can\\|rauc.log\\|slots.json'",
+    await gateway.succeed('tar -xzOf /run/report.tar.gz >/run/all')
+    expect(await gateway.succeed('grep -a careless /run/all')).toContain(
+      'started with api_token=[removed] today',
     )
+    await gateway.fail('grep -a hunter2 /run/all')
+    // Every program that is asked is there.
+    await gateway.fail("grep -a 'spawn .* ENOENT' /run/all")
     expect(await gateway.succeed('ls -d /run/atomixos-report-* 2>/dev/null | wc -l')).toBe('0\n')
   })
 
@@ -97,7 +96,7 @@ describe('logs', () => {
     await gateway.succeed(`set -e
       systemctl stop system-log
       cd ${systemLogFolder}
-      yes 'an old line' | head -c ${fileBytesMax - 100_000} >>system.log
+      yes 'an old line' | head -c ${fileBytesMax - 100_000} >system.log
       for n in $(seq ${olderFiles}); do echo "file $n" >system.log.$n; done
       chown syslog:syslog system.log*
       systemctl start system-log`)

@@ -14,14 +14,17 @@ end() {
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
+exec </dev/null >/dev/console 2>&1
 modprobe virtio_blk || end "failed: no driver for disks"
+# f2fs asks for it by an alias that none of its dependencies name.
+modprobe crc32_generic
 modprobe f2fs || end "failed: no driver for f2fs"
 
 # The disk that was given is the one with partitions; the other one takes the result.
 data=
 result=
 tries=0
-while [ -z "$result" ] && [ "$tries" -lt 30 ]; do
+while [ -z "$result" ] || [ -z "$data" ]; do
   for block in /sys/class/block/vd*; do
     [ -e "$block/uevent" ] || continue
     label=
@@ -35,7 +38,8 @@ while [ -z "$result" ] && [ "$tries" -lt 30 ]; do
     fi
   done
   tries=$((tries + 1))
-  [ -n "$result" ] || sleep 1
+  [ "$tries" -lt 5 ] || break
+  [ -n "$result" ] && [ -n "$data" ] || sleep 1
 done
 [ -n "$result" ] || end "failed: no disk for the result"
 [ -n "$data" ] || end "failed: it has no partition \"data\""
