@@ -144,10 +144,19 @@ export const bundlesOfStory: Readonly<Record<string, readonly FixtureName[]>> = 
   ntp: ['next'],
   openvpn: ['next'],
   flood: ['next'],
+  applications: ['next'],
   'rauc-hostile': [
     ...(['next', 'unsigned', 'other-authority', 'expired', 'revoked', 'not-for-code'] as const),
     ...(['other-board', 'plain', 'older', 'tiny'] as const),
   ],
+}
+
+/** Images of containers, as archives that a configuration's bundle carries: packages/image/src/container-image/images.ts. */
+export type AppImageName = 'busybox' | 'caddy'
+
+/** Which story needs which of them. */
+export const imagesOfStory: Readonly<Record<string, readonly AppImageName[]>> = {
+  applications: ['busybox', 'caddy'],
 }
 
 const hangingModule: Module = {

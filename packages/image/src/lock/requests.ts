@@ -1,7 +1,7 @@
+import { containerOmit, containerPackages } from '../container-image/images.ts'
 import type { PackageRequest } from '../definition/request.ts'
 import { buildArchitectures } from '../tools/host.ts'
 import { type ToolTargetName, toolLockTarget, toolTargets } from '../tools/targets.ts'
-import { containerOmit, containerPackages } from '../container-image/images.ts'
 import type { LockedNpmPackage } from './lock.ts'
 import { readNpmPackages } from './npm-packages.ts'
 
