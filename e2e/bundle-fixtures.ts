@@ -159,6 +159,13 @@ export const imagesOfStory: Readonly<Record<string, readonly AppImageName[]>> = 
   applications: ['busybox', 'caddy'],
 }
 
+/** Examples of the documents, packed with the images that they name: docs/examples/NAME. */
+export type ExampleName = 'proxy'
+
+export const examplesOfStory: Readonly<Record<string, readonly ExampleName[]>> = {
+  applications: ['proxy'],
+}
+
 const hangingModule: Module = {
   name: 'hanging',
   keep: {},

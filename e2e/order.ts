@@ -16,6 +16,7 @@ const longest = [
   'rauc-watchdog',
   'firewall',
   'feed',
+  'applications',
   'ssh-wan-toggle',
   'ntp',
   'naming',

@@ -3,7 +3,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { environmentCardBytes } from '@atomixos/config'
 import { type MachineOptions, type Programs, treePrograms } from '@atomixos/machine'
-import type { AppImageName, FixtureName } from './bundle-fixtures.ts'
+import type { AppImageName, ExampleName, FixtureName } from './bundle-fixtures.ts'
 
 /**
  * What `./atomixos e2e` hands to the stories: where the built image is and where programs come from. The
@@ -22,6 +22,8 @@ export interface E2eSetup {
   readonly bundles: Readonly<Partial<Record<FixtureName, string>>>
   /** Images of containers that the stories asked for. */
   readonly images: Readonly<Partial<Record<AppImageName, AppImage>>>
+  /** Paths of the packed examples that the stories asked for. */
+  readonly examples: Readonly<Partial<Record<ExampleName, string>>>
   /** Whether a story with many seeded places tries all of them: `./atomixos test` has time for a part. */
   readonly thorough: boolean
   /** Of the story `power-campaign`; default: what `./atomixos test` has time for. */
@@ -89,6 +91,14 @@ export function appImage(name: AppImageName): AppImage {
   if (image === undefined)
     throw new Error(`bundle-fixtures.ts does not list the image "${name}" for this story`)
   return image
+}
+
+/** An example of the documents, as a bundle with its images. */
+export function exampleBundlePath(name: ExampleName): string {
+  const path = setup.examples[name]
+  if (path === undefined)
+    throw new Error(`bundle-fixtures.ts does not list the example "${name}" for this story`)
+  return path
 }
 
 /** All of the cases in a thorough run, else `count` of them, spread evenly. */

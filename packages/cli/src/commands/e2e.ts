@@ -1,10 +1,10 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { bundlesOfStory, imagesOfStory } from '@atomixos/e2e/bundle-fixtures.ts'
+import { bundlesOfStory, examplesOfStory, imagesOfStory } from '@atomixos/e2e/bundle-fixtures.ts'
 import type { CampaignSetup } from '@atomixos/e2e/setup.ts'
 import { UserError } from '@atomixos/image/errors.ts'
 import type { Command } from 'commander'
-import { buildAppImages } from '../app-images.ts'
+import { buildAppImages, packExamples } from '../app-images.ts'
 import { type Counts, runVitest } from '../checks/vitest.ts'
 import type { CommandContext } from '../context.ts'
 import { buildBundleFixtures } from '../e2e-bundles.ts'
@@ -112,6 +112,10 @@ export async function prepareE2e(
     context,
     names.flatMap((name) => imagesOfStory[name] ?? []),
   )
+  const examples = await packExamples(
+    context,
+    names.flatMap((name) => examplesOfStory[name] ?? []),
+  )
   const tree = await openMachineTree(context)
   const imageTree = await openImageTree(context)
   const workDir = e2eWorkDir(context)
@@ -128,6 +132,7 @@ export async function prepareE2e(
         imageProgramsDir: imageTree.dir,
         bundles,
         images,
+        examples,
         thorough,
         campaign,
       },
