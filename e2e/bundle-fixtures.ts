@@ -149,10 +149,26 @@ export const bundlesOfStory: Readonly<Record<string, readonly FixtureName[]>> = 
   openvpn: ['next'],
   flood: ['next'],
   forensics: ['next'],
+  applications: ['next'],
   'rauc-hostile': [
     ...(['next', 'unsigned', 'other-authority', 'expired', 'revoked', 'not-for-code'] as const),
     ...(['other-board', 'plain', 'older', 'tiny'] as const),
   ],
+}
+
+/** Images of containers, as archives that a configuration's bundle carries: packages/image/src/container-image/images.ts. */
+export type AppImageName = 'busybox' | 'caddy'
+
+/** Which story needs which of them. */
+export const imagesOfStory: Readonly<Record<string, readonly AppImageName[]>> = {
+  applications: ['busybox', 'caddy'],
+}
+
+/** Examples of the documents, packed with the images that they name: docs/examples/NAME. */
+export type ExampleName = 'proxy'
+
+export const examplesOfStory: Readonly<Record<string, readonly ExampleName[]>> = {
+  applications: ['proxy'],
 }
 
 const hangingModule: Module = {

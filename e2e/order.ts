@@ -20,6 +20,7 @@ const longest = [
   'usb-update',
   'feed',
   'cut-link',
+  'applications',
   'ssh-wan-toggle',
   'enrolment',
   'ntp',

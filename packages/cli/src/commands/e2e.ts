@@ -1,9 +1,10 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { bundlesOfStory } from '@atomixos/e2e/bundle-fixtures.ts'
+import { bundlesOfStory, examplesOfStory, imagesOfStory } from '@atomixos/e2e/bundle-fixtures.ts'
 import type { CampaignSetup } from '@atomixos/e2e/setup.ts'
 import { UserError } from '@atomixos/image/errors.ts'
 import type { Command } from 'commander'
+import { buildAppImages, packExamples } from '../app-images.ts'
 import { type Counts, runVitest } from '../checks/vitest.ts'
 import type { CommandContext } from '../context.ts'
 import { buildBundleFixtures } from '../e2e-bundles.ts'
@@ -107,6 +108,14 @@ export async function prepareE2e(
     context,
     names.flatMap((name) => bundlesOfStory[name] ?? []),
   )
+  const images = await buildAppImages(
+    context,
+    names.flatMap((name) => imagesOfStory[name] ?? []),
+  )
+  const examples = await packExamples(
+    context,
+    names.flatMap((name) => examplesOfStory[name] ?? []),
+  )
   const tree = await openMachineTree(context)
   const imageTree = await openImageTree(context)
   const fleetTree = await openFleetTree(context)
@@ -124,6 +133,8 @@ export async function prepareE2e(
         imageProgramsDir: imageTree.dir,
         fleetProgramsDir: fleetTree.dir,
         bundles,
+        images,
+        examples,
         thorough,
         campaign,
       },
