@@ -1,6 +1,8 @@
 /** `atomixctl`: what a person on the console or over SSH asks the device, and what units of the system run. */
 
 import { activate } from './commands/activate.ts'
+import { apiFront } from './commands/api-front.ts'
+import { configWorker } from './commands/config-worker.ts'
 import { events } from './commands/events.ts'
 import { network } from './commands/network.ts'
 import { raucPreInstall } from './commands/rauc-pre-install.ts'
@@ -46,6 +48,8 @@ const commands: Readonly<Record<string, CommandEntry>> = {
   // For units and RAUC.
   activate: { run: activate },
   verify: { run: verify },
+  'api-front': { run: () => apiFront(process.env) },
+  'config-worker': { run: () => configWorker(process.env) },
   'rauc-pre-install': { run: () => raucPreInstall(process.env) },
 }
 

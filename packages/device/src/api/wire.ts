@@ -1,0 +1,49 @@
+import {
+  adminSignersPath,
+  configFolder,
+  configRollbackFolder,
+  dataUnavailableMarkerPath,
+  eventLogPath,
+} from '@atomixos/config'
+import { apiService, claimCodePath } from '@atomixos/config/api/index.ts'
+import { parseConfig } from '@atomixos/config/operator/index.ts'
+import { type Back, Unavailable } from './back.ts'
+import { openClaims } from './claims.ts'
+import { readLan } from './device-state.ts'
+import { openNonces } from './nonces.ts'
+import { verifySignature } from './signatures.ts'
+import type { WorkerDoors } from './worker-answers.ts'
+
+/** The worker of a device: the one place where its parts are put together. */
+export function workerDoors(): WorkerDoors {
+  const folder = apiService.workerFolder
+  return {
+    back,
+    nonces: openNonces(folder),
+    claims: openClaims({ codePath: claimCodePath, folder }),
+    verify: (text, signature) =>
+      verifySignature(text, signature, {
+        sshKeygen: ['/usr/bin/ssh-keygen'],
+        signersPath: adminSignersPath,
+        folder,
+      }),
+    paths: {
+      configFolder,
+      rollbackFolder: configRollbackFolder,
+      dataUnavailableMarker: dataUnavailableMarkerPath,
+      osRelease: '/etc/os-release',
+    },
+    readLan: () => readLan({ configFolder }),
+    eventLogPath,
+    folder,
+  }
+}
+
+/** Nothing applies configurations yet: what is asked for that is refused, and says so. */
+const back: Back = {
+  submitJob: () => Promise.reject(new Unavailable('this version of the system cannot apply configurations')),
+  readJob: () => Promise.resolve(undefined),
+  currentJob: () => Promise.resolve(undefined),
+  confirmJob: () => Promise.resolve(false),
+  validateUpload: (bytes) => Promise.resolve(parseConfig(bytes)),
+}
