@@ -12,6 +12,8 @@ export type Course = 'succeed' | 'fail' | 'hold'
 export interface TestBack extends Back {
   course: Course
   readonly requests: readonly JobRequest[]
+  /** When nothing is at work any more. */
+  ended(): Promise<unknown>
 }
 
 const names = ['validate', 'render', 'promote', 'activate', 'containers', 'finish'] as const
@@ -24,6 +26,7 @@ export function createTestBack(configFolder: string): TestBack {
   const jobs = new Map<string, Job>()
   const requests: JobRequest[] = []
   let current: string | undefined
+  let work: Promise<unknown> = Promise.resolve()
 
   const change = (id: string, more: Partial<Job>) => jobs.set(id, { ...jobs.get(id)!, ...more })
   const stepsUpTo = (count: number, failed = false): JobStep[] =>
@@ -64,6 +67,7 @@ export function createTestBack(configFolder: string): TestBack {
   const back: TestBack = {
     course: 'succeed',
     requests,
+    ended: () => work,
     async submitJob(request) {
       if (current !== undefined) return { busy: current }
       const id = randomBytes(8).toString('hex')
@@ -77,7 +81,7 @@ export function createTestBack(configFolder: string): TestBack {
         })),
         addresses: ['http://127.0.0.1:8080'],
       })
-      void run(id, request)
+      work = run(id, request)
       return { id }
     },
     readJob: async (id) => jobs.get(id),

@@ -78,6 +78,8 @@ export async function startTestDevice({
     port: (front.address() as AddressInfo).port,
     ...{ back, configFolder, workerSocket },
     async [Symbol.asyncDispose]() {
+      if (back.course === 'hold') back.course = 'fail'
+      await back.ended()
       front.closeAllConnections()
       front.close()
       worker.close()
