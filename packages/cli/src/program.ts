@@ -6,6 +6,7 @@ import { addCampaign } from './commands/campaign.ts'
 import { addCheck } from './commands/check.ts'
 import { addClean } from './commands/clean.ts'
 import { addConfig } from './commands/config.ts'
+import { addDevice } from './commands/device.ts'
 import { addE2e } from './commands/e2e.ts'
 import { addFeed } from './commands/feed.ts'
 import { addFlash } from './commands/flash.ts'
@@ -42,6 +43,7 @@ export function createProgram(context: CommandContext): Command {
   addVerifyReproducible(program, context)
   program.commandsGroup('Devices:')
   addConfig(program, context)
+  addDevice(program, context)
   addFlash(program, context)
   addSerial(program, context)
   program.commandsGroup('Updates:')
