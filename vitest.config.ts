@@ -14,6 +14,8 @@ export default defineConfig({
           // Real programs run in some of them, on a machine that may be busy.
           testTimeout: 60_000,
           hookTimeout: 120_000,
+          // Vitest would give up polling after a second.
+          expect: { poll: { timeout: 20_000 } },
         },
       },
       {

@@ -141,6 +141,7 @@ export const bundlesOfStory: Readonly<Record<string, readonly FixtureName[]>> = 
   firewall: ['next'],
   'network-isolation': ['next'],
   'ssh-wan-toggle': ['next'],
+  operators: ['next'],
   ntp: ['next'],
   openvpn: ['next'],
   flood: ['next'],

@@ -20,6 +20,7 @@ import {
   type DeviceStatus,
   deviceEvents,
   deviceStatus,
+  holdUpdateTimer,
   runningSlot,
   waitUntilConfirmed,
   waitUntilUp,
@@ -29,7 +30,7 @@ import { bundlePath, manifest, storyDir } from './setup.ts'
 import { type Answer, createUpdateServer, type UpdateServer } from './update-server.ts'
 
 const channelUrl = `/${channelPath(manifest.board, defaultChannelName)}`
-const pollMs = 120_000
+const pollMs = 300_000
 
 describe('feed', () => {
   let device: ProvisionedGateway
@@ -41,6 +42,8 @@ describe('feed', () => {
   beforeAll(async () => {
     device = await provisionedGateway(await storyDir('feed'))
     gateway = device.gateway
+    // Requests are counted.
+    await holdUpdateTimer(gateway)
     server = await createUpdateServer(device.network)
     await gateway.writeFile(serverAuthoritiesPath, server.authority)
   })
@@ -183,6 +186,8 @@ describe('feed', () => {
     expect(sentBytes).toBeLessThan((await stat(bundlePath('next'))).size * 0.005)
     await waitUntilConfirmed(gateway, 'B')
     expect(await deviceStatus(gateway)).toMatchObject({ slot: 'B', version: '0.2.0' })
+    // It has restarted.
+    await holdUpdateTimer(gateway)
   })
 
   test('the number outlives the update, and an older file is refused as before', async () => {

@@ -68,7 +68,8 @@ describe('firewall', () => {
     // The scan sees what is open: on a neighbour that has a port.
     const neighbourMac = '52:54:00:66:00:01'
     const neighbour = await lab.host('neighbour', { wan: { mac: neighbourMac } })
-    await using _ = await neighbour.spawn(['socat', 'TCP6-LISTEN:443,fork', 'SYSTEM:true'])
+    await using open = await neighbour.spawn(['socat', '-d', '-d', 'TCP6-LISTEN:443,fork', 'SYSTEM:true'])
+    await open.waitForOutput(/listening on/)
     await neighbour.waitUntilSucceeds([
       'sh',
       '-c',
@@ -134,6 +135,7 @@ describe('firewall', () => {
     await gateway.succeed(
       `systemd-run --unit=slow --collect /usr/lib/atomixos/node -e 'require("net").createServer((s) => { let n = 0; setInterval(() => s.write(++n + "\\n"), 500) }).listen(4000, "0.0.0.0")'`,
     )
+    await gateway.waitUntilSucceeds("ss -Hltn 'sport = :4000' | grep -q .")
     await withPorts(gateway, '{"wan":{"tcp":[4000]}}')
     await using client = await device.network.provider.spawn(['socat', '-u', `TCP4:${wanAddress}:4000`, '-'])
     await client.waitForOutput(/^1$/m, { timeoutMs: 60_000 })
@@ -177,7 +179,8 @@ describe('firewall', () => {
     for (const path of [firewallInboundPath, lanSettingsPath, hostNetworkPath])
       expect(said).toContain(`${basename(path)}: `)
     expect(await gateway.failedUnits()).toEqual(['activation.service'])
-    expect(await gateway.succeed('ip -4 -o address show dev eth1')).toContain(`${lanAddress}/24`)
+    // The start does not wait for addresses.
+    await gateway.waitUntilSucceeds(`ip -4 -o address show dev eth1 | grep -qF ' ${lanAddress}/24 '`)
     wanAddress = await wanAddressOf(gateway)
     await listen(gateway, listening)
     const ports = { ports: some }

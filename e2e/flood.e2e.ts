@@ -18,6 +18,8 @@ describe('flood', () => {
   let gateway: Machine
   let machine: LabHost
   let wanAddress: string
+  /** What asking for everything takes when nothing else is going on. */
+  let usualMs: number
 
   beforeAll(async () => {
     device = await provisionedGateway(join(await storyDir('flood'), 'device'))
@@ -28,6 +30,9 @@ describe('flood', () => {
     await gateway.writeFile(firewallInboundPath, JSON.stringify({ wan: { tcp: [openPort] } }))
     expect(await reloadNetwork(gateway)).toMatchObject({ exitCode: 0, stderr: '' })
     await writeFile(join(device.network.provider.dir, 'run/flood'), flood)
+    const started = Date.now()
+    await allServices()
+    usualMs = Date.now() - started
   })
   afterAll(async () => {
     await device?.[Symbol.asyncDispose]()
@@ -54,6 +59,15 @@ describe('flood', () => {
     expect(await askTime(machine, lanAddress)).toMatchObject({ leap: 0 })
   }
 
+  /** And the port of the operator's, from the WAN. */
+  async function allServices(): Promise<void> {
+    await lanServices()
+    await device.network.provider.waitUntilSucceeds(
+      ['sh', '-c', `timeout 5 socat -u TCP4:${wanAddress}:${openPort},connect-timeout=3 - | grep -q here`],
+      { timeoutMs: 30_000 },
+    )
+  }
+
   test.each([
     ['syn-closed', 'connections to a closed port, from addresses that are made up'],
     ['syn-open', 'connections to an open port, from addresses that are made up'],
@@ -73,13 +87,8 @@ describe('flood', () => {
       expect(Date.now() - started).toBeGreaterThan(floodSeconds * 1000)
     }
     const ended = Date.now()
-    await lanServices()
-    const { provider } = device.network
-    await provider.waitUntilSucceeds(
-      ['sh', '-c', `timeout 5 socat -u TCP4:${wanAddress}:${openPort},connect-timeout=3 - | grep -q here`],
-      { timeoutMs: 30_000 },
-    )
-    expect(Date.now() - ended).toBeLessThan(10_000)
+    await allServices()
+    expect(Date.now() - ended).toBeLessThan(10_000 + usualMs)
     expect(await gateway.failedUnits()).toEqual([])
     // Nothing is logged for a packet: what else the system says in that time is a few lines.
     expect((await journalLines()) - before).toBeLessThan(60)

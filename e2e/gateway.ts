@@ -86,8 +86,16 @@ export async function waitUntilConfirmed(gateway: Machine, slot: SlotName): Prom
 export async function waitUntilVerified(gateway: Machine): Promise<void> {
   await gateway.waitUntilSucceeds(
     'test "$(systemctl show -P ExecMainExitTimestampMonotonic os-verification)" -gt 0',
-    { timeoutMs: 120_000 },
+    { timeoutMs: 300_000 },
   )
+}
+
+/**
+ * From now on until the next start only the story asks the update server: the timer, which does so five to fifteen
+ * minutes after the start, would come in between.
+ */
+export async function holdUpdateTimer(gateway: Machine): Promise<void> {
+  await gateway.succeed('systemctl stop os-upgrade.timer os-upgrade.service', { timeoutMs: 180_000 })
 }
 
 /** Which slots U-Boot has tried since then, in order: `['B', 'B', 'B', 'A']`. */

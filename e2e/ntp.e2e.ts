@@ -1,6 +1,7 @@
 /** Time for the LAN: by the gateway's own clock, by the internet's when it is there, and never none. */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { hostNetworkPath } from '@atomixos/config'
 import type { LabHost, LabProcess, Machine } from '@atomixos/machine'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -48,18 +49,20 @@ describe('ntp', () => {
       const answer = await askTime(machine, lanAddress)
       if (answer?.stratum === stratum) return answer
       if (Date.now() > end) expect(answer).toMatchObject({ stratum })
+      // Asked without a pause it would have neither time nor processor left for anything else.
+      await sleep(500)
     }
   }
 
   test('nobody to ask: the LAN is told the time by the clock of the gateway', async () => {
-    expect(await untilStratum(ownClock.stratum, 60_000)).toMatchObject(ownClock)
+    expect(await untilStratum(ownClock.stratum, 180_000)).toMatchObject(ownClock)
   })
 
   test('upstream comes, is lost, and comes back; the LAN has the time all along', async () => {
     {
       await using _ = await upstream()
       // Unreachable servers are asked about once a minute.
-      const answer = await untilStratum(upstreamStratum + 1, 240_000)
+      const answer = await untilStratum(upstreamStratum + 1, 400_000)
       expect(answer.leap).toBe(0)
       expect(Math.abs(answer.offsetSeconds)).toBeLessThanOrEqual(1)
       expect(await gateway.succeed('chronyc -n sources')).toContain(`^* ${providerAddress}`)
@@ -67,9 +70,9 @@ describe('ntp', () => {
     // Lost: what it knew holds; and after a restart, which knows nothing, its own clock does.
     expect((await askTime(machine, lanAddress))?.leap).toBe(0)
     await gateway.succeed('systemctl restart chrony')
-    expect(await untilStratum(ownClock.stratum, 60_000)).toMatchObject(ownClock)
+    expect(await untilStratum(ownClock.stratum, 180_000)).toMatchObject(ownClock)
     await using _ = await upstream()
-    await untilStratum(upstreamStratum + 1, 240_000)
+    await untilStratum(upstreamStratum + 1, 400_000)
   })
 
   test('the WAN is not told the time', async () => {

@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { createMachine, type SavedState } from '@atomixos/machine'
 import { addRequiredContainer, waitUntilUp } from './gateway.ts'
 import { createGatewayNetwork } from './gateway-network.ts'
@@ -12,7 +12,7 @@ export function pendingState(): Promise<SavedState> {
 }
 
 async function makeState(stateDir: string): Promise<SavedState> {
-  const dir = await storyDir('pending')
+  const dir = await storyDir(basename(stateDir))
   const [image, card] = [join(dir, 'installed.img'), join(dir, 'installed-card.img')]
   {
     await using device = await provisionedGateway(join(dir, 'install'))

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createMachine, findState, type Machine, restore, type SavedState } from '@atomixos/machine'
 import { provision, waitUntilConfirmed, waitUntilUp, waitUntilVerified } from './gateway.ts'
@@ -48,7 +48,8 @@ async function removeOthers(name: string, dir: string): Promise<void> {
 }
 
 async function makeState(stateDir: string): Promise<SavedState> {
-  const dir = await storyDir('provisioned')
+  // By the image: the stories of another checkout may make theirs at the same time.
+  const dir = await storyDir(basename(stateDir))
   await using network = await createGatewayNetwork(dir)
   await using gateway = await createMachine(
     gatewayOptions(dir, { lab: network.lab, nics: network.nics, watchdog: true, saveable: true }),

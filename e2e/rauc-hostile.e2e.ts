@@ -4,7 +4,7 @@ import { bundleDownloadPath, serverAuthoritiesPath, updateApi } from '@atomixos/
 import type { Machine } from '@atomixos/machine'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { BundleName } from './bundle-fixtures.ts'
-import { deviceEvents } from './gateway.ts'
+import { deviceEvents, holdUpdateTimer } from './gateway.ts'
 import { nextBundlePath, type ProvisionedGateway, provisionedGateway } from './provisioned.ts'
 import { seededNumbers } from './seeded.ts'
 import { bundlePath, seededPart, storyDir } from './setup.ts'
@@ -34,6 +34,7 @@ describe('rauc-hostile: bundles', () => {
   beforeAll(async () => {
     device = await provisionedGateway(await storyDir('rauc-hostile-bundles'))
     gateway = device.gateway
+    await holdUpdateTimer(gateway)
     server = await createUpdateServer(device.network)
     before = await untouched(gateway)
   })
@@ -165,6 +166,8 @@ describe('rauc-hostile: servers', () => {
   beforeAll(async () => {
     device = await provisionedGateway(await storyDir('rauc-hostile-servers'))
     gateway = device.gateway
+    // It would poll what these servers say beside the story, and fail: a failed unit is not "untouched".
+    await holdUpdateTimer(gateway)
     server = await createUpdateServer(device.network)
     await gateway.writeFile(serverAuthoritiesPath, server.authority)
     before = await untouched(gateway)

@@ -9,6 +9,7 @@ import {
   addRequiredContainer,
   deviceEvents,
   deviceStatus,
+  holdUpdateTimer,
   runningSlot,
   slotABytes,
   triesSince,
@@ -53,14 +54,17 @@ describe.concurrent('rauc-rollback', () => {
     expect(status.failedVersions.map((failed) => failed.version)).toEqual([version])
     expect(await slotABytes(gateway)).toBe(before)
 
+    await holdUpdateTimer(gateway)
     const requests = server.requests.length
     await gateway.succeed('systemctl start os-upgrade', { timeoutMs: 180_000 })
     expect(server.requests.slice(requests).map(({ line }) => line)).toEqual([
       'GET /channels/rock64/stable.channel',
       'GET /api/v1/updates/latest',
     ])
-    expect(await gateway.succeed('journalctl -b -u os-upgrade -o cat')).toMatch(
-      /version \S+ failed here before/,
+    // The journal has the last lines of a program a moment after its end.
+    await gateway.waitUntilSucceeds(
+      'journalctl -b -u os-upgrade -o cat | grep -qE "version [^ ]+ failed here before"',
+      { timeoutMs: 60_000 },
     )
 
     const rolledBack = (await deviceEvents(gateway)).filter(({ event }) => event === 'rolled-back')
@@ -68,40 +72,40 @@ describe.concurrent('rauc-rollback', () => {
     return { reason: rolledBack[0]!.reason ?? '', tries }
   }
 
-  test('a kernel that panics', async () => {
-    const { reason, tries } = await rollBack('panic', { timeoutMs: 800_000 })
+  test('a kernel that panics', { timeout: 2_700_000 }, async () => {
+    const { reason, tries } = await rollBack('panic', { timeoutMs: 1_500_000 })
     expect(reason).toBe(notUp)
     expect(tries).toEqual(['B', 'B', 'B', 'A'])
   })
 
-  test('an initrd that hangs', { timeout: 2_400_000 }, async () => {
-    const { reason, tries } = await rollBack('hang', { timeoutMs: 1_200_000 })
+  test('an initrd that hangs', { timeout: 3_300_000 }, async () => {
+    const { reason, tries } = await rollBack('hang', { timeoutMs: 2_100_000 })
     expect(reason).toBe(notUp)
     expect(tries).toEqual(['B', 'B', 'B', 'A'])
   })
 
-  test('a root that does not mount', async () => {
-    const { reason, tries } = await rollBack('no-root', { timeoutMs: 800_000 })
+  test('a root that does not mount', { timeout: 2_700_000 }, async () => {
+    const { reason, tries } = await rollBack('no-root', { timeoutMs: 1_500_000 })
     expect(reason).toBe(notUp)
     expect(tries).toEqual(['B', 'B', 'B', 'A'])
   })
 
-  test('a damaged squashfs', async () => {
-    const { reason, tries } = await rollBack('damaged-root', { timeoutMs: 1_000_000 })
+  test('a damaged squashfs', { timeout: 2_700_000 }, async () => {
+    const { reason, tries } = await rollBack('damaged-root', { timeoutMs: 1_500_000 })
     expect(reason).toBe(notUp)
     expect(tries).toEqual(['B', 'B', 'B', 'A'])
   })
 
-  test('a service that fails the verification', { timeout: 2_400_000 }, async () => {
-    const { reason, tries } = await rollBack('broken-service', { timeoutMs: 1_400_000 })
+  test('a service that fails the verification', { timeout: 3_300_000 }, async () => {
+    const { reason, tries } = await rollBack('broken-service', { timeoutMs: 1_800_000 })
     expect(reason).toMatch(/^chrony: chrony\.service is failed/)
     expect(tries).toEqual(['B', 'B', 'B', 'A'])
   })
 
-  test('a required container that is down', { timeout: 2_400_000 }, async () => {
+  test('a required container that is down', { timeout: 3_300_000 }, async () => {
     const { reason, tries } = await rollBack('no-containers', {
       prepare: addRequiredContainer,
-      timeoutMs: 1_800_000,
+      timeoutMs: 2_100_000,
     })
     expect(reason).toMatch(/^container:app: app\.service is /)
     expect(tries).toEqual(['B', 'B', 'B', 'A'])

@@ -57,7 +57,7 @@ describe('rauc-watchdog', () => {
       const before = gateway.console.position
       const since = Date.now()
       await freezeFirstProcess()
-      await gateway.waitForConsoleText(/ab: try slot/, { from: before, timeoutMs: watchdogMs * 4 })
+      await gateway.waitForConsoleText(/ab: try slot/, { from: before, timeoutMs: watchdogMs * 10 })
       expect(Date.now() - since).toBeGreaterThan(5_000)
     }
     await waitUntilUp(gateway)

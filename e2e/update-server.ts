@@ -43,8 +43,11 @@ export async function createUpdateServer(network: GatewayNetwork): Promise<Updat
     server.listen(socketPath, resolve)
   })
   const relay = await network.provider.spawn([
-    ...['socat', `TCP-LISTEN:443,bind=${providerAddress},fork,reuseaddr`, `UNIX-CONNECT:${socketPath}`],
+    ...['socat', '-d', '-d'],
+    ...[`TCP-LISTEN:443,bind=${providerAddress},fork,reuseaddr`, `UNIX-CONNECT:${socketPath}`],
   ])
+  // Started is not listening yet, and a device that is refused does not ask again.
+  await relay.waitForOutput(/listening on/)
   return {
     url: `https://${updateHostName}`,
     authority,

@@ -1,12 +1,16 @@
-/** Somebody sits at a terminal, types `./atomixos vm`, and talks to the device. */
+/** Somebody sits at a terminal with docs/quick-start.md, types `./atomixos vm`, and talks to the device. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { quickStart } from './quick-start.ts'
 import { programs, setup } from './setup.ts'
 
 const keptName = `story-${process.pid}`
 const bootMs = 300_000
+const { shown } = quickStart
+const [askStatus, leaveNote] = quickStart.first
+const [readNote] = quickStart.second
 const ctrlC = '\x03'
 const ctrlBracket = '\x1d'
 
@@ -80,29 +84,29 @@ describe('vm', () => {
   )
 
   test('it boots, shows how to leave and which port leads in, and answers', async () => {
-    terminal = new Terminal(`./atomixos vm --keep ${keptName}`)
-    await terminal.sees(/127\.0\.0\.1:\d+ leads to port 22 of the device/, 60_000)
-    await terminal.sees(/Ctrl-\] ends the machine/, 5_000)
-    await terminal.sees(/ab: try slot A/, 60_000)
+    terminal = new Terminal(`${quickStart.vm} ${keptName}`)
+    await terminal.sees(shown.port, 180_000)
+    await terminal.sees(shown.leave, 60_000)
+    await terminal.sees(shown.selector, 180_000)
     await terminal.sees(/root@\S+:~# /, bootMs)
-    terminal.types('atomixctl status\r')
-    await terminal.sees(/Running +slot A \(first boot after flashing\)/, 60_000)
+    terminal.types(`${askStatus}\r`)
+    await terminal.sees(shown.status, 180_000)
     // A person's Ctrl-C goes to the program in the machine, and ends neither the machine nor the command.
     terminal.types('sleep 1000\r')
-    await terminal.sees(/sleep 1000/, 10_000)
+    await terminal.sees(/sleep 1000/, 60_000)
     terminal.types(ctrlC)
-    terminal.types('echo still-$((40 + 2)) | tee /data/note; sync; poweroff\r')
-    await terminal.sees(/still-42/, 30_000)
+    terminal.types(`${leaveNote}\r`)
+    await terminal.sees(shown.note, 60_000)
     expect(await terminal.exit).toBe(0)
   })
 
   test('a kept disk is the same one next time, and Ctrl-] ends the machine', async () => {
-    terminal = new Terminal(`./atomixos vm --keep ${keptName}`)
+    terminal = new Terminal(`${quickStart.vm} ${keptName}`)
     await terminal.sees(/root@\S+:~# /, bootMs)
-    terminal.types('cat /data/note\r')
-    await terminal.sees(/still-42/, 30_000)
+    terminal.types(`${readNote}\r`)
+    await terminal.sees(shown.note, 60_000)
     terminal.types(ctrlBracket)
-    await terminal.sees(/the disk is kept in /, 30_000)
+    await terminal.sees(/the disk is kept in /, 60_000)
     expect(await terminal.exit).toBe(0)
   })
 })

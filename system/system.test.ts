@@ -29,7 +29,7 @@ describe.each(Object.values(boards))('board $name', ({ rootfs, initrd, firmware,
     const activation = text('/usr/lib/systemd/system/activation.service')
     expect(activation).toMatch(/^Before=systemd-networkd\.service dnsmasq\.service chrony\.service /m)
     // Nothing is started where there is nothing to apply: one of these has to be there.
-    expect(activation.match(/^ConditionPathExists=\|.*$/gm)).toHaveLength(5)
+    expect(activation.match(/^ConditionPathExists=\|.*$/gm)).toHaveLength(6)
   })
 
   test('every account has an id that Debian gives to no other, and no shell but root', () => {

@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createMachine } from '@atomixos/machine'
-import { bootMs, provision, waitUntilConfirmed, waitUntilUp } from '../gateway.ts'
+import { bootMs, provision, waitUntilConfirmed, waitUntilUp, waitUntilVerified } from '../gateway.ts'
 import { createGatewayNetwork } from '../gateway-network.ts'
 import { nextBundlePath } from '../provisioned.ts'
 import { bundlePath, diskBytes, gatewayOptions, manifest, setup } from '../setup.ts'
@@ -57,7 +57,7 @@ async function record(dir: string, log: (line: string) => void): Promise<Recordi
   await mark('first-boot')
   await gateway.start()
   await waitUntilUp(gateway)
-  await gateway.waitUntilSucceeds('test "$(systemctl is-active os-verification)" != active')
+  await waitUntilVerified(gateway)
 
   await mark('provisioning')
   await provision(gateway)

@@ -10,13 +10,15 @@ import {
   renderFirewall,
   runtimePaths,
   sshOnWanPath,
+  usersPath,
 } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
+import { hardening } from './hardening.ts'
 
 const closedRulesPath = '/usr/lib/atomixos/firewall-closed.nft'
 
 /**
- * What the operator's configuration says of networks, firewall and containers takes effect: one run, before the
+ * What the operator's configuration says of networks, firewall, users and containers takes effect: one run, before the
  * network comes up. Without any of these files it does not run, and what the image has built in holds; so it does
  * when the run fails.
  */
@@ -37,9 +39,14 @@ export const activation: Module = {
         Conflicts: 'shutdown.target',
         ConditionPathExists: [
           `!${dataUnavailableMarkerPath}`,
-          ...[lanSettingsPath, firewallInboundPath, hostNetworkPath, sshOnWanPath, quadletRuntimePath].map(
-            (path) => `|${path}`,
-          ),
+          ...[
+            lanSettingsPath,
+            firewallInboundPath,
+            hostNetworkPath,
+            sshOnWanPath,
+            usersPath,
+            quadletRuntimePath,
+          ].map((path) => `|${path}`),
         ],
       },
       Service: {
@@ -49,23 +56,17 @@ export const activation: Module = {
         ExecReload: '/usr/bin/atomixctl network reload',
         ExecStopPost: '/usr/lib/atomixos/after-activation',
         TimeoutStartSec: '90s',
-        CapabilityBoundingSet: 'CAP_NET_ADMIN CAP_DAC_OVERRIDE',
+        ...hardening,
+        // Owners of homes, and of files that only some may read.
+        CapabilityBoundingSet: 'CAP_NET_ADMIN CAP_DAC_OVERRIDE CAP_CHOWN CAP_FOWNER',
         ProtectSystem: 'strict',
-        ReadWritePaths: '/run',
-        ProtectHome: true,
+        // Accounts are in /etc, which is in memory.
+        ReadWritePaths: '/run /etc /data',
         ProtectClock: true,
         ProtectControlGroups: true,
-        ProtectHostname: true,
-        ProtectKernelLogs: true,
-        ProtectKernelModules: true,
         ProtectKernelTunables: true,
         RestrictAddressFamilies: 'AF_UNIX AF_NETLINK AF_INET',
-        RestrictNamespaces: true,
-        RestrictRealtime: true,
-        RestrictSUIDSGID: true,
-        LockPersonality: true,
         SystemCallArchitectures: 'native',
-        NoNewPrivileges: true,
       },
       Install: { WantedBy: 'multi-user.target' },
     },

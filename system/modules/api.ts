@@ -133,7 +133,7 @@ export const api: Module = {
         DefaultDependencies: false,
         RequiresMountsFor: '/data',
         Requires: 'nftables.service',
-        After: 'nftables.service activation.service',
+        After: 'nftables.service config-recovery.service activation.service',
         Before: ['systemd-networkd.service', 'shutdown.target'],
         Conflicts: 'shutdown.target',
         ConditionPathExists: unconfigured,
@@ -155,7 +155,7 @@ export const api: Module = {
         Before: 'api-front.socket',
         // In time for the socket, which is there before the rest of the system.
         DefaultDependencies: false,
-        After: 'local-fs.target systemd-tmpfiles-setup.service',
+        After: 'local-fs.target systemd-tmpfiles-setup.service config-recovery.service',
         Conflicts: 'shutdown.target',
         ConditionPathExists: unconfigured,
       },

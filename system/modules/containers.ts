@@ -1,4 +1,5 @@
-import { containerServicesPath } from '@atomixos/config'
+import { containerTasksPath, loadedArchivesPath } from '@atomixos/config'
+import { rootlessAccount, rootlessId } from '@atomixos/config/operator/accounts.ts'
 import type { Module } from '@atomixos/image/definition/words.ts'
 
 /** Podman for Quadlets, rootful and rootless. Images, layers and volumes are on /data. */
@@ -6,14 +7,16 @@ export const containers: Module = {
   name: 'containers',
   packages: ['podman', 'crun', 'conmon', 'netavark', 'aardvark-dns', 'passt', 'uidmap', 'catatonit'],
   users: {
-    appsvc: {
-      uid: 900,
+    [rootlessAccount]: {
+      uid: rootlessId,
       home: '/data/containers/appsvc/home',
       description: 'rootless containers',
       subordinateIds: 1_000_000,
     },
   },
   leaveOut: {
+    '/usr/lib/systemd/user/podman-user-wait-network-online.service':
+      'containers start without a WAN, too; Quadlet only wants it',
     '/usr/libexec/podman/{podman-testing,rootlessport}':
       'a test program; and port forwarding that pasta does here',
     '/usr/lib/podman/netavark-dhcp-proxy-client': 'containers get no addresses from the networks outside',
@@ -36,7 +39,7 @@ export const containers: Module = {
         Description: "Containers of the Operator's Configuration",
         Wants: 'activation.service',
         After: 'activation.service nftables.service systemd-networkd.service',
-        ConditionPathExists: containerServicesPath,
+        ConditionPathExists: containerTasksPath,
       },
       Service: { Type: 'oneshot', RemainAfterExit: true, ExecStart: '/usr/lib/atomixos/start-containers' },
       Install: { WantedBy: 'multi-user.target' },
@@ -46,10 +49,52 @@ export const containers: Module = {
     '/usr/lib/atomixos/start-containers': {
       mode: 0o755,
       body: `#!/bin/sh
-# Makes systemd know the containers of the configuration, and has it start them; the health check looks at how it goes.
+# Loads the images that the configuration brought, makes systemd know its containers, and has it start them; the health
+# check looks at how it goes. Those without privileges run under a manager of their account, which is there for them only.
 set -eu
+tasks=${containerTasksPath}
+manager=user@${rootlessId}.service
+
+as_account() {
+    setpriv --reuid=${rootlessId} --regid=${rootlessId} --init-groups env -C / XDG_RUNTIME_DIR=/run/user/${rootlessId} "$@"
+}
+services() {
+    sed -n "s/^start $1 //p" "$tasks"
+}
+
+if grep -q '^[a-z]* rootless ' "$tasks"; then
+    loginctl enable-linger ${rootlessAccount}
+    systemctl start "$manager"
+elif systemctl --quiet is-active "$manager"; then
+    loginctl disable-linger ${rootlessAccount}
+fi
+
+failed=0
+while read -r task mode stamp file; do
+    if [ "$task" != load ]; then continue; fi
+    echo "loading the images of $file"
+    # In a unit of its own: podman needs far more than this one may.
+    case $mode in
+    rootful) set -- systemd-run ;;
+    *) set -- as_account systemd-run --user ;;
+    esac
+    if "$@" --quiet --wait --collect podman load --quiet --input "$file" </dev/null; then
+        echo "$stamp" >>${loadedArchivesPath}
+    else
+        echo "<3>$file: podman could not load it; its own lines in the journal say why"
+        failed=1
+    fi
+done <"$tasks"
+
 systemctl daemon-reload
-exec xargs --no-run-if-empty systemctl start --no-block -- <${containerServicesPath}
+services rootful | xargs --no-run-if-empty systemctl start --no-block --
+if systemctl --quiet is-active "$manager"; then
+    as_account systemctl --user daemon-reload
+    names=$(services rootless)
+    # Names of services have no spaces.
+    if [ -n "$names" ]; then as_account systemctl --user start --no-block -- $names; fi
+fi
+exit $failed
 `,
     },
     '/etc/containers/storage.conf': {

@@ -9,6 +9,7 @@ import { firewall } from './firewall.ts'
 import { kernel } from './kernel.ts'
 import { lan } from './lan.ts'
 import { network } from './network.ts'
+import { provisioning } from './provisioning.ts'
 import { runtime } from './runtime.ts'
 import { shells } from './shells.ts'
 import { ssh } from './ssh.ts'
@@ -26,7 +27,7 @@ export const gateway: TreeDefinition = {
   lockTarget: 'rootfs',
   modules: [
     ...[base, accounts, systemd, kernel, data],
-    ...[network, firewall, lan, time, activation, vpn, ssh],
+    ...[network, firewall, lan, time, activation, provisioning, vpn, ssh],
     ...[update, containers, api, runtime, shells, trim, trimPackages, trimSystemd],
   ],
 }

@@ -7,6 +7,7 @@ import {
   runtimePaths,
 } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
+import { hardening } from './hardening.ts'
 
 /**
  * dnsmasq gives the LAN addresses and the names that the gateway itself knows: nothing is asked upstream. These are
@@ -35,6 +36,7 @@ export const lan: Module = {
         BindReadOnlyPaths: `-${runtimePaths.dnsmasq}:${builtInPaths.dnsmasq}`,
         Restart: 'always',
         RestartSec: '2s',
+        ...hardening,
         AmbientCapabilities: 'CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE',
         CapabilityBoundingSet: 'CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE',
         User: 'dnsmasq',
@@ -42,21 +44,12 @@ export const lan: Module = {
         ReadWritePaths: '/var/lib/misc',
         // Made empty at each start: dnsmasq tells of all its leases again, and no name of another network is left.
         RuntimeDirectory: lanNamesFolder.replace(/^\/run\//, ''),
-        ProtectHome: true,
         PrivateTmp: true,
         PrivateDevices: true,
         ProtectControlGroups: true,
-        ProtectKernelModules: true,
         ProtectKernelTunables: true,
-        ProtectKernelLogs: true,
-        ProtectHostname: true,
         SystemCallArchitectures: 'native',
-        NoNewPrivileges: true,
         MemoryDenyWriteExecute: true,
-        LockPersonality: true,
-        RestrictNamespaces: true,
-        RestrictRealtime: true,
-        RestrictSUIDSGID: true,
         RestrictAddressFamilies: 'AF_UNIX AF_NETLINK AF_INET AF_INET6 AF_PACKET',
       },
       Install: { WantedBy: `sys-subsystem-net-devices-${lanDefaults.interface}.device` },

@@ -1,5 +1,6 @@
 import { dataUnavailableMarkerPath } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
+import { hardening } from './hardening.ts'
 
 /**
  * SSH by key only, for the users of the configuration. The host key is made on the device and lives on /data:
@@ -34,25 +35,17 @@ export const ssh: Module = {
         RemainAfterExit: true,
         ExecStart: '/usr/lib/atomixos/ssh-host-key',
         UMask: '0077',
+        ...hardening,
         ProtectSystem: 'strict',
         ReadWritePaths: '/data',
-        ProtectHome: true,
         PrivateTmp: true,
         PrivateDevices: true,
         PrivateNetwork: true,
         ProtectControlGroups: true,
-        ProtectHostname: true,
-        ProtectKernelLogs: true,
-        ProtectKernelModules: true,
         ProtectKernelTunables: true,
         RestrictAddressFamilies: 'AF_UNIX',
-        RestrictNamespaces: true,
-        RestrictRealtime: true,
-        RestrictSUIDSGID: true,
-        LockPersonality: true,
         MemoryDenyWriteExecute: true,
         SystemCallArchitectures: 'native',
-        NoNewPrivileges: true,
       },
     },
   },

@@ -12,6 +12,7 @@ import {
   updateFolder,
 } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
+import { hardening } from './hardening.ts'
 
 const slots = [
   ['boot.0', 'boot-a', 'type=vfat', 'bootname=A'],
@@ -27,22 +28,20 @@ const slots = [
 const bundleVersionFloor = '0.1.0'
 
 /** They write to /data and to the device with U-Boot's environment, and ask systemd and RAUC over D-Bus. */
-const hardening = {
+const updateSandbox = {
+  ...hardening,
   ProtectSystem: 'strict',
   ReadWritePaths: '-/data -/run',
-  ProtectHome: true,
   PrivateTmp: true,
   ProtectClock: true,
-  ProtectHostname: true,
-  ProtectKernelLogs: true,
-  ProtectKernelModules: true,
-  RestrictNamespaces: true,
-  RestrictSUIDSGID: true,
-  RestrictRealtime: true,
-  LockPersonality: true,
-  NoNewPrivileges: true,
   RestrictAddressFamilies: 'AF_UNIX AF_NETLINK AF_INET AF_INET6',
   CapabilityBoundingSet: 'CAP_NET_ADMIN CAP_DAC_OVERRIDE CAP_SYS_BOOT',
+} as const
+
+/** The manager of applications without privileges answers nobody but their account, in /run/user. */
+const asksRootlessManager = {
+  ProtectHome: 'read-only',
+  CapabilityBoundingSet: `${updateSandbox.CapabilityBoundingSet} CAP_SETUID CAP_SETGID`,
 } as const
 
 /** RAUC and U-Boot's environment. */
@@ -64,7 +63,8 @@ export const update: Module = {
         Type: 'exec',
         ExecStart: '/usr/bin/atomixctl verify',
         Environment: 'NODE_OPTIONS=--unhandled-rejections=strict',
-        ...hardening,
+        ...updateSandbox,
+        ...asksRootlessManager,
       },
       Install: { WantedBy: 'multi-user.target' },
     },
@@ -99,7 +99,7 @@ export const update: Module = {
         TimeoutStartSec: '26h',
         Nice: 10,
         IOSchedulingClass: 'idle',
-        ...hardening,
+        ...updateSandbox,
       },
     },
   },

@@ -1,4 +1,5 @@
 import type { Module } from '@atomixos/image/definition/words.ts'
+import { hardening } from './hardening.ts'
 
 /** OpenVPN for recovery, started by hand with a configuration on /data. */
 export const vpn: Module = {
@@ -16,23 +17,15 @@ export const vpn: Module = {
         Type: 'notify',
         WorkingDirectory: '/data/config/openvpn',
         ExecStart: '/usr/sbin/openvpn --suppress-timestamps --nobind --config client.conf --dev tun0',
+        ...hardening,
         CapabilityBoundingSet:
           'CAP_IPC_LOCK CAP_NET_ADMIN CAP_NET_RAW CAP_SETGID CAP_SETUID CAP_SYS_CHROOT CAP_DAC_OVERRIDE',
         DeviceAllow: ['/dev/null rw', '/dev/net/tun rw'],
         PrivateTmp: true,
         ProtectControlGroups: true,
-        ProtectHostname: true,
-        ProtectKernelLogs: true,
-        ProtectKernelModules: true,
         RestrictAddressFamilies: 'AF_UNIX AF_NETLINK AF_INET AF_INET6',
-        RestrictNamespaces: true,
-        RestrictRealtime: true,
-        RestrictSUIDSGID: true,
-        LockPersonality: true,
         SystemCallArchitectures: 'native',
-        NoNewPrivileges: true,
         ProtectSystem: true,
-        ProtectHome: true,
         KillMode: 'process',
       },
     },

@@ -7,6 +7,7 @@ import { addCheck } from './commands/check.ts'
 import { addClean } from './commands/clean.ts'
 import { addConfig } from './commands/config.ts'
 import { addDevice } from './commands/device.ts'
+import { addDocs } from './commands/docs.ts'
 import { addE2e } from './commands/e2e.ts'
 import { addFeed } from './commands/feed.ts'
 import { addFlash } from './commands/flash.ts'
@@ -57,6 +58,7 @@ export function createProgram(context: CommandContext): Command {
   addCampaign(program, context)
   addBench(program, context)
   program.commandsGroup('Housekeeping:')
+  addDocs(program, context)
   addClean(program, context)
   return program
 }

@@ -77,6 +77,9 @@ export const firmwareSectors = { idbloader: 64, ubootItb: 16384 } as const
 /** Made by the initrd when slot B did not exist: this boot follows a fresh flash. */
 export const freshFlashMarkerPath = '/run/atomixos/fresh-flash'
 
+/** Made when the conclusions of this boot are drawn: what verification does later in it is about the running slot alone. */
+export const bootConcludedMarkerPath = '/run/atomixos/boot-concluded'
+
 /** f2fs; the only thing that persists. */
 export const dataMountPoint = '/data'
 

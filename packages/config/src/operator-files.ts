@@ -5,9 +5,6 @@ export const configFolder = '/data/config'
 /** There when the device was provisioned. */
 export const operatorConfigPath = `${configFolder}/config.toml`
 
-/** The configuration before, while another one is taking its place. */
-export const configRollbackFolder = '/data/config-rollback'
-
 /** Keys that sign requests to the API, as ssh-keygen(1) reads them (ALLOWED SIGNERS). */
 export const adminSignersPath = `${configFolder}/admin-signers`
 
@@ -34,5 +31,38 @@ export const hostNetworkPath = `${configFolder}/host-network.json`
 /** Made by hand, on purpose, and not derived: while it is there SSH answers on the WAN. */
 export const sshOnWanPath = `${configFolder}/ssh-wan-enabled`
 
-/** Services of the containers that are to be started, one a line: left by the activation for systemd. */
-export const containerServicesPath = '/run/atomixos/container-services'
+/** `[{ "name": "alice", "isAdmin": true, "shell": "zsh" }]` */
+export const usersPath = `${configFolder}/users.json`
+
+/** One file for each user, which sshd reads. */
+export const authorizedKeysFolder = `${configFolder}/ssh-authorized-keys`
+
+/** What a bundle brought beside its `config.toml`. */
+export const bundleFilesFolder = `${configFolder}/files`
+
+/** Archives of images here are loaded for the containers that name them. */
+export const imageArchivesFolder = `${bundleFilesFolder}/images`
+
+/**
+ * Left by the activation for `container-activation.service`, a line each: `load MODE STAMP FILE` for an archive of images,
+ * then `start MODE SERVICE`. MODE is `rootful` or `rootless`, STAMP is what is noted when the archive was loaded.
+ */
+export const containerTasksPath = '/run/atomixos/container-tasks'
+
+/** Stamps of archives that were loaded. */
+export const loadedArchivesPath = '/data/containers/loaded-archives'
+
+/** Where a configuration is put together before it takes the place of the active one. */
+export const configCandidateFolder = '/data/config-candidate'
+
+/** The configuration before: it is there from the promotion of a new one until that has proved itself. */
+export const configRollbackFolder = '/data/config-rollback'
+
+/** What is being thrown away. */
+export const configDroppedFolder = '/data/config-dropped'
+
+/** A folder for each applying of a configuration, by id. */
+export const configJobsFolder = '/run/atomixos/jobs'
+
+/** Made on /data by the first boot after flashing, and gone when the device is provisioned: `/boot` is looked at. */
+export const bootSeedPendingPath = '/data/identity/boot-seed-pending'

@@ -2,10 +2,14 @@
 
 import { activate } from './commands/activate.ts'
 import { apiFront } from './commands/api-front.ts'
+import { applyJob } from './commands/apply-job.ts'
+import { config } from './commands/config.ts'
 import { configWorker } from './commands/config-worker.ts'
 import { events } from './commands/events.ts'
 import { network } from './commands/network.ts'
+import { provision } from './commands/provision.ts'
 import { raucPreInstall } from './commands/rauc-pre-install.ts'
+import { recoverConfig } from './commands/recover-config.ts'
 import { status, version } from './commands/status.ts'
 import { update } from './commands/update.ts'
 import { verify } from './commands/verify.ts'
@@ -21,10 +25,18 @@ const help = `Shows the state of this device, and updates it.
   atomixctl update poll           ask the update server and do it; the timer os-upgrade.timer does this
   atomixctl update install FILE   install a signed bundle (.raucb) by hand, then restart
   atomixctl update label          what roll-outs may call this device; "add NAME" and "remove NAME" change it
+  atomixctl config show           the configuration that is active, as it was written
+  atomixctl config diff FILE      what a config.toml or a bundle would change, key by key
+  atomixctl config apply FILE     apply it; takes itself back when its containers do not come up
+  atomixctl config confirm        the device is still reached: what was applied with --confirm stays
+  atomixctl config rollback       it does not: the configuration before comes back at once
+  atomixctl config status [JOB]   how applying goes, or how it went the last time
   atomixctl network reload        networks and firewall as the configuration and ssh-wan-enabled say now
   atomixctl watchdog on|off       the hardware watchdog, from the next start on
 
-  --json                          with status, version, events, update check and label: for a program
+  --json                          with status, version, events, update check and label, config: for a program
+  --confirm SECONDS               with config apply: goes back by itself unless it is confirmed in time
+  --keep-files                    with config apply: a config.toml alone leaves files/ as it is
   --no-restart                    with update install: the new version waits for the next start
   --allow-older                   with update install: take an older version, or one that was given up
 
@@ -36,6 +48,8 @@ type Command = (args: readonly string[], options: ReadonlySet<string>) => Promis
 interface CommandEntry {
   readonly run: Command
   readonly options?: readonly string[]
+  /** Options with a value: a command is given `--confirm=300`, however it was written. */
+  readonly values?: readonly string[]
 }
 
 const commands: Readonly<Record<string, CommandEntry>> = {
@@ -43,10 +57,14 @@ const commands: Readonly<Record<string, CommandEntry>> = {
   version: { run: (_, options) => version(options.has('--json')), options: ['--json'] },
   events: { run: (_, options) => events(options.has('--json')), options: ['--json'] },
   update: { run: update, options: ['--json', '--no-restart', '--allow-older'] },
+  config: { run: config, options: ['--json', '--keep-files'], values: ['--confirm'] },
   network: { run: network },
   watchdog: { run: watchdog },
   // For units and RAUC.
   activate: { run: activate },
+  'apply-job': { run: applyJob, options: ['--ended'] },
+  provision: { run: provision },
+  'recover-config': { run: recoverConfig },
   verify: { run: verify },
   'api-front': { run: () => apiFront(process.env) },
   'config-worker': { run: () => configWorker(process.env) },
@@ -59,12 +77,20 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stdout.write(help)
     return 0
   }
-  const options = new Set(rest.filter((argument) => argument.startsWith('-')))
-  const args = rest.filter((argument) => !argument.startsWith('-'))
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (command === undefined) throw new UsageError(`unknown command "${name}"`)
-  for (const option of options) {
-    if (!command.options?.includes(option)) throw new UsageError(`"${name}" has no option ${option}`)
+  const options = new Set<string>()
+  const args: string[] = []
+  for (let index = 0; index < rest.length; index += 1) {
+    const argument = rest[index]!
+    const [option = ''] = argument.split('=', 1)
+    if (!argument.startsWith('-')) args.push(argument)
+    else if (command.values?.includes(option)) {
+      const value = argument === option ? rest[++index] : argument.slice(option.length + 1)
+      if (value === undefined) throw new UsageError(`${option} needs a value`)
+      options.add(`${option}=${value}`)
+    } else if (command.options?.includes(argument)) options.add(argument)
+    else throw new UsageError(`"${name}" has no option ${argument}`)
   }
   return command.run(args, options)
 }

@@ -54,7 +54,7 @@ describe.skipIf(forbidden)(`rules${forbidden ? ` (skipped: ${forbidden})` : ''}`
     for (const port of listeningPorts) {
       await gateway.spawn(['socat', `TCP6-LISTEN:${port},ipv6only=0,fork,reuseaddr`, 'PIPE'])
     }
-    await lan.waitUntilSucceeds(probe(lanAddress, listeningPorts.at(-1)!))
+    for (const port of listeningPorts) await lan.waitUntilSucceeds(probe(lanAddress, port))
   })
   beforeEach(() => load({}))
 
@@ -68,7 +68,7 @@ describe.skipIf(forbidden)(`rules${forbidden ? ` (skipped: ${forbidden})` : ''}`
   /** Says something to the port; succeeds when it comes back. */
   function probe(address: string, port: number): string[] {
     const family = address.includes(':') ? `TCP6:[${address}]` : `TCP4:${address}`
-    const say = `echo hello | socat -t 1 - ${family}:${port},connect-timeout=1 | grep -q hello`
+    const say = `echo hello | socat -t 5 - ${family}:${port},connect-timeout=1 | grep -q hello`
     return ['sh', '-c', say]
   }
 
@@ -135,7 +135,7 @@ describe.skipIf(forbidden)(`rules${forbidden ? ` (skipped: ${forbidden})` : ''}`
     const from = (address: string, to: string) => [
       'sh',
       '-c',
-      `echo hello | socat -t 1 - TCP4:${to}:80,bind=${address},connect-timeout=1 | grep -q hello`,
+      `echo hello | socat -t 5 - TCP4:${to}:80,bind=${address},connect-timeout=1 | grep -q hello`,
     ]
     await wan.fail(from('172.20.30.77', wanAddress))
     await lan.fail(from('203.0.113.99', lanAddress))
@@ -170,21 +170,28 @@ describe.skipIf(forbidden)(`rules${forbidden ? ` (skipped: ${forbidden})` : ''}`
     await gateway.fail(ping('fd00::50'))
   })
 
+  /** Says one, and two when it is told to go on; what comes back is its output. */
+  const talk = (name: string) => {
+    const words = `echo one; until [ -e /tmp/${name} ]; do sleep 0.1; done; echo two; sleep 10`
+    return wan.spawn(['sh', '-c', `(${words}) | socat -t 5 - TCP4:${wanAddress}:22`])
+  }
+  const goOn = (name: string) => writeFile(join(wan.dir, 'tmp', name), '')
+
   test('what is closed is closed for those inside, too', async () => {
     await load({ sshOnWan: true })
-    const talk = `(echo one; sleep 3; echo two; sleep 2) | socat -t 1 - TCP4:${wanAddress}:22`
-    await using session = await wan.spawn(['sh', '-c', talk])
+    await using session = await talk('closed')
     await session.waitForOutput(/one/)
     await load({ sshOnWan: false })
+    await goOn('closed')
     await expect(session.waitForOutput(/two/, { timeoutMs: 5_000 })).rejects.toThrow()
   })
 
   test('sessions go on when the rules are loaded again', async () => {
     await load({ sshOnWan: true })
-    const talk = `(echo one; sleep 2; echo two; sleep 2) | socat -t 1 - TCP4:${wanAddress}:22`
-    await using session = await wan.spawn(['sh', '-c', talk])
+    await using session = await talk('open')
     await session.waitForOutput(/one/)
     await load({ sshOnWan: true, ...wanTcp(443) })
+    await goOn('open')
     await session.waitForOutput(/two/, { timeoutMs: 10_000 })
   })
 

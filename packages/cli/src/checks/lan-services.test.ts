@@ -93,7 +93,7 @@ describe.skipIf(forbidden)(`LAN services${forbidden ? ` (skipped: ${forbidden})`
   })
 
   // Answers by broadcast: over a cable between namespaces this client does not take the others.
-  const lease = ['udhcpc', '-n', '-q', '-f', '-t', '3', '-T', '1', '-B', '-s', '/run/lease', '-O', 'ntpsrv']
+  const lease = ['udhcpc', '-n', '-q', '-f', '-t', '8', '-T', '1', '-B', '-s', '/run/lease', '-O', 'ntpsrv']
 
   test('a machine of the LAN gets an address, a name server and a time server, and no way out', async () => {
     const said = await machine.succeed([...lease, '-i', 'eth1', '-x', 'hostname:gateway'], {

@@ -27,6 +27,7 @@ test('mise has a task of the same name for every command, artifact and story', (
   const commands = [
     ...program.commands.map((command) => command.name()),
     ...partNames.map((name) => `build ${name}`),
+    ...['docs build', 'docs serve'],
     ...stories,
   ]
   for (const command of commands) {

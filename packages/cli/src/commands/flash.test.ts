@@ -297,7 +297,7 @@ describe.skipIf(noLoops)(`flash on block devices${noLoops ? ` (skipped: ${noLoop
     // What a desktop does when a card is put in: the kernel reads the new table.
     await runTool(given.tools, 'usr/bin/partx', '--add', loop.path).catch(() => {})
     const partition = `${loop.path}p2`
-    for (let waited = 0; waited < 5000 && !(await stat(partition).catch(() => undefined)); waited += 50) {
+    for (let waited = 0; waited < 30_000 && !(await stat(partition).catch(() => undefined)); waited += 50) {
       await sleep(50)
     }
     const { stderr, exitCode } = await run('-y', '-i', image, partition)

@@ -26,12 +26,12 @@ async function waitFor<T>(
   what: string,
   look: () => T | undefined | false | Promise<T | undefined | false>,
 ): Promise<T> {
-  for (let waited = 0; waited < 15_000; waited += 20) {
+  for (let waited = 0; waited < 40_000; waited += 20) {
     const seen = await look()
     if (seen) return seen
     await sleep(20)
   }
-  throw new Error(`waited 15 s for ${what}`)
+  throw new Error(`waited 40 s for ${what}`)
 }
 
 let boards = 0

@@ -15,3 +15,6 @@ export const reservedAccounts: ReadonlySet<string> = new Set([
 
 /** Of all applications without privileges. */
 export const rootlessAccount = 'appsvc'
+
+/** Its id, and its group's, on every device and for ever: what is on /data belongs to it. */
+export const rootlessId = 900

@@ -16,7 +16,7 @@ test('the least configuration: no server, one container', () => {
     { unit: 'web.container', service: 'web.service', mode: 'rootless' },
   ])
   expect(parseRequiredContainers(files.get('health-required.json')!.content, runtime)).toEqual([
-    { name: 'web', unit: 'web.service' },
+    { name: 'web', unit: 'web.service', mode: 'rootless' },
   ])
 })
 

@@ -6,8 +6,9 @@ import {
   eventLogPath,
 } from '@atomixos/config'
 import { apiService, claimCodePath } from '@atomixos/config/api/index.ts'
-import { parseConfig } from '@atomixos/config/operator/index.ts'
-import { type Back, Unavailable } from './back.ts'
+import { confirmJob, currentJob, readJob, submitJob } from '../apply/device-jobs.ts'
+import { validateUpload } from '../apply/validate-upload.ts'
+import type { Back } from './back.ts'
 import { openClaims } from './claims.ts'
 import { readLan } from './device-state.ts'
 import { openNonces } from './nonces.ts'
@@ -39,11 +40,4 @@ export function workerDoors(): WorkerDoors {
   }
 }
 
-/** Nothing applies configurations yet: what is asked for that is refused, and says so. */
-const back: Back = {
-  submitJob: () => Promise.reject(new Unavailable('this version of the system cannot apply configurations')),
-  readJob: () => Promise.resolve(undefined),
-  currentJob: () => Promise.resolve(undefined),
-  confirmJob: () => Promise.resolve(false),
-  validateUpload: (bytes) => Promise.resolve(parseConfig(bytes)),
-}
+const back: Back = { submitJob, readJob, currentJob, confirmJob, validateUpload }

@@ -1,6 +1,13 @@
 import { existsSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { freshFlashMarkerPath, operatorConfigPath, type SlotName } from '@atomixos/config'
+import {
+  bootConcludedMarkerPath,
+  configRollbackFolder,
+  freshFlashMarkerPath,
+  operatorConfigPath,
+  type SlotName,
+} from '@atomixos/config'
 import { readOptional } from '../durable-file.ts'
 import { recordEvents } from '../events/record-events.ts'
 import { watchHealth } from '../health/gate.ts'
@@ -22,16 +29,24 @@ interface Running {
 }
 
 /**
- * Runs once in every boot, when the system has come up: draws the conclusions of which slot that is, then watches the
- * system's health and confirms the slot, or gives a pending one back to U-Boot. Exit code 0: all is well.
+ * Runs in every boot, when the system has come up: draws the conclusions of which slot that is, then watches the
+ * system's health and confirms the slot, or gives a pending one back to U-Boot. A slot that has never been confirmed waits
+ * for the first configuration, which has this run again. Exit code 0: all is well.
  */
 export async function verify(): Promise<number> {
+  const again = existsSync(bootConcludedMarkerPath)
   const freshFlash = existsSync(freshFlashMarkerPath)
-  const running = await concludeBoot(freshFlash)
+  const running = again ? await observeRunning() : await concludeBoot(freshFlash)
   const state = running.boot.state[running.slot]
-  if (freshFlash) return say(0, 'first boot after flashing: provisioning confirms the slot')
-  if (state === undefined && !existsSync(operatorConfigPath)) {
-    return say(0, 'not provisioned yet: nothing is confirmed')
+  // One that has not proved itself yet may be gone again before long.
+  const provisioned = existsSync(operatorConfigPath) && !existsSync(configRollbackFolder)
+  if (state === undefined && !provisioned) {
+    return say(
+      0,
+      freshFlash
+        ? 'first boot after flashing: provisioning confirms the slot'
+        : 'not provisioned yet: nothing is confirmed',
+    )
   }
   const tolerated = new Map(
     state === 'pending' ? running.records.before?.failing.map(({ check, message }) => [check, message]) : [],
@@ -56,7 +71,7 @@ export async function verify(): Promise<number> {
   return 1
 }
 
-async function concludeBoot(freshFlash: boolean): Promise<Running> {
+async function observeRunning(): Promise<Running> {
   const [{ slot, version }, boot, records] = await Promise.all([
     readSystemFacts(),
     readBootState(),
@@ -64,6 +79,12 @@ async function concludeBoot(freshFlash: boolean): Promise<Running> {
   ])
   if (slot === undefined)
     throw new Error('the kernel command line names no slot: not started by our selector')
+  return { slot, version, boot, records }
+}
+
+/** Once in a boot. */
+async function concludeBoot(freshFlash: boolean): Promise<Running> {
+  const { slot, version, boot, records } = await observeRunning()
   const now = new Date().toISOString()
   const settled = settle({ slot, version, freshFlash, boot, records, now })
   await changeBootState(boot, settled.change)
@@ -78,6 +99,7 @@ async function concludeBoot(freshFlash: boolean): Promise<Running> {
   ])
   for (const event of settled.events)
     say(0, `${event.event}: slot ${event.slot}: ${event.reason ?? event.detail}`)
+  await writeFile(bootConcludedMarkerPath, '')
   return { slot, version, boot: after, records: settled.records }
 }
 

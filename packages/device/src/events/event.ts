@@ -1,24 +1,8 @@
-import type { SlotName } from '@atomixos/config'
-
-/** What can happen to a device in its life. A reader meets names of newer systems, too: after a rollback. */
-export type EventName =
-  | 'boot'
-  | 'install-started'
-  | 'installed'
-  | 'install-failed'
-  | 'update-refused'
-  /** The full bundle is fetched instead. */
-  | 'delta-refused'
-  | 'verification-failed'
-  | 'confirmed'
-  | 'rolled-back'
-  | 'revived'
-  | 'watchdog'
-  | 'time-set'
+import type { LifeCycleEvent, SlotName } from '@atomixos/config'
 
 /** What the writer says; number, time and boot are added. */
 export interface NewEvent {
-  readonly event: EventName
+  readonly event: LifeCycleEvent
   readonly slot?: SlotName | undefined
   /** Of the system that the event is about. */
   readonly version?: string | undefined

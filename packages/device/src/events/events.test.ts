@@ -159,7 +159,8 @@ describe('two writers', () => {
     held(holder)
     const startMs = performance.now()
     expect(add()).toBe(true)
-    expect(performance.now() - startMs).toBeLessThan(1000)
+    // It waits two seconds for one who lives; less is a disk that is slow to sync.
+    expect(performance.now() - startMs).toBeLessThan(2000)
     expect(numbers()).toEqual([1, 2])
     expect(existsSync(`${path}.lock`)).toBe(false)
   })

@@ -10,7 +10,11 @@ export interface HealthFacts {
   readonly lanGatewayCidr: string
   /** Policies of the chains of our table by chain name, or why it cannot be listed. */
   readonly firewall: { readonly policies: Readonly<Record<string, string>> } | { readonly error: string }
-  readonly requiredContainers: readonly { readonly name: string; readonly unit: string }[]
+  readonly requiredContainers: readonly {
+    readonly name: string
+    readonly unit: string
+    readonly mode: 'rootful' | 'rootless'
+  }[]
   /** There when /data could not be mounted. */
   readonly dataProblem: string | undefined
 }

@@ -13,7 +13,7 @@ const healthy: HealthFacts = {
   addresses: { eth0: ['192.0.2.7/24'], eth1: ['172.20.30.1/24'] },
   lanGatewayCidr: '172.20.30.1/24',
   firewall: { policies: { input: 'drop', forward: 'drop' } },
-  requiredContainers: [{ name: 'app', unit: 'app.service' }],
+  requiredContainers: [{ name: 'app', unit: 'app.service', mode: 'rootful' }],
   dataProblem: undefined,
 }
 
@@ -122,8 +122,8 @@ describe('facts', () => {
   test('required containers are found by their Quadlet; a broken list requires what cannot be found', () => {
     const runtime = '[{"unit":"app.container","service":"app-main.service","mode":"rootful"},null,{"unit":1}]'
     expect(parseRequiredContainers('["app","db"]', runtime)).toEqual([
-      { name: 'app', unit: 'app-main.service' },
-      { name: 'db', unit: 'db.service' },
+      { name: 'app', unit: 'app-main.service', mode: 'rootful' },
+      { name: 'db', unit: 'db.service', mode: 'rootful' },
     ])
     expect(parseRequiredContainers(undefined, runtime)).toEqual([])
     expect(parseRequiredContainers('{"app":1}', undefined)).toHaveLength(1)

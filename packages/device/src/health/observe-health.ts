@@ -5,6 +5,7 @@ import {
   quadletRuntimePath,
   requiredContainersPath,
 } from '@atomixos/config'
+import { observeUnits } from '../activation/container-states.ts'
 import { readNetworkFiles } from '../activation/network-state.ts'
 import { readOptional } from '../durable-file.ts'
 import { lastLine, runProgram } from '../run-program.ts'
@@ -15,11 +16,11 @@ import {
   type HealthFacts,
   watchedServices,
 } from './checks.ts'
-import { parsePolicies, parseRequiredContainers, parseUnits } from './parse-facts.ts'
+import { parsePolicies, parseRequiredContainers } from './parse-facts.ts'
 
 const timeoutMs = 10_000
 
-/** Looks at the running system once. Three programs, some tens of milliseconds; nothing is changed. */
+/** Looks at the running system once. Two or three programs, some tens of milliseconds; nothing is changed. */
 export async function checkHealth(): Promise<CheckResult[]> {
   return evaluateHealth(await observeHealth())
 }
@@ -29,33 +30,24 @@ async function observeHealth(): Promise<HealthFacts> {
     await readOptional(requiredContainersPath),
     await readOptional(quadletRuntimePath),
   )
-  const unitNames = [
-    ...Object.values(watchedServices),
-    activationUnit,
-    ...requiredContainers.map(({ unit }) => unit),
-  ]
-  const [units, firewall, dataProblem, networkFiles] = await Promise.all([
-    observeUnits(unitNames),
+  const unitsOf = (wanted: 'rootful' | 'rootless') =>
+    requiredContainers.filter(({ mode }) => mode === wanted).map(({ unit }) => unit)
+  const own = [...Object.values(watchedServices), activationUnit, ...unitsOf('rootful')]
+  const [units, rootlessUnits, firewall, dataProblem, networkFiles] = await Promise.all([
+    observeUnits('rootful', own),
+    observeUnits('rootless', unitsOf('rootless')),
     observeFirewall(),
     readOptional(dataUnavailableMarkerPath),
     readNetworkFiles(),
   ])
   return {
-    units,
+    units: new Map([...units, ...rootlessUnits]),
     firewall,
     addresses: observeAddresses(),
     lanGatewayCidr: parseNetworkFiles(networkFiles).settings.lan.gatewayCidr,
     requiredContainers,
     dataProblem: dataProblem?.trim(),
   }
-}
-
-async function observeUnits(names: readonly string[]): Promise<HealthFacts['units']> {
-  const properties = '--property=Id,LoadState,ActiveState,SubState,Result'
-  const { stdout } = await runProgram(['/usr/bin/systemctl', 'show', properties, '--', ...names], {
-    timeoutMs,
-  })
-  return parseUnits(stdout)
 }
 
 async function observeFirewall(): Promise<HealthFacts['firewall']> {

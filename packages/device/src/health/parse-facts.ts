@@ -42,24 +42,30 @@ export function parsePolicies(text: string): HealthFacts['firewall'] {
 export function parseRequiredContainers(
   requiredText: string | undefined,
   runtimeText: string | undefined,
-): { name: string; unit: string }[] {
+): HealthFacts['requiredContainers'] {
   if (requiredText === undefined) return []
   const names = parseJson(requiredText)
   if (!Array.isArray(names) || names.some((name) => typeof name !== 'string')) {
-    return [{ name: '(unreadable list)', unit: 'unreadable-list-of-required-containers.service' }]
+    const unit = 'unreadable-list-of-required-containers.service'
+    return [{ name: '(unreadable list)', unit, mode: 'rootful' }]
   }
   const runtime = runtimeText === undefined ? [] : parseJson(runtimeText)
-  const services = new Map(
-    (Array.isArray(runtime) ? runtime : []).flatMap((entry: { unit?: unknown; service?: unknown } | null) =>
-      typeof entry?.unit === 'string' && typeof entry.service === 'string'
-        ? [[entry.unit, entry.service] as const]
-        : [],
+  const entries = new Map(
+    (Array.isArray(runtime) ? runtime : []).flatMap(
+      (entry: { unit?: unknown; service?: unknown; mode?: unknown } | null) =>
+        typeof entry?.unit === 'string' && typeof entry.service === 'string'
+          ? [[entry.unit, { unit: entry.service, mode: modeOf(entry.mode) }] as const]
+          : [],
     ),
   )
   return (names as string[]).map((name) => ({
     name,
-    unit: services.get(`${name}.container`) ?? `${name}.service`,
+    ...(entries.get(`${name}.container`) ?? { unit: `${name}.service`, mode: 'rootful' }),
   }))
+}
+
+function modeOf(value: unknown): 'rootful' | 'rootless' {
+  return value === 'rootless' ? 'rootless' : 'rootful'
 }
 
 function parseJson(text: string): unknown {

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type DownloadOptions, download } from './download.ts'
 import type { DownloadLimits } from './download-limits.ts'
 import { makeCertificate } from './test-certificates.ts'
-import { failure, type Scratch, scratch, startServer, type TestServer } from './test-server.ts'
+import { cutWhenThere, failure, type Scratch, scratch, startServer, type TestServer } from './test-server.ts'
 
 const bytes = randomBytes(300_000)
 const etag = '"one"'
@@ -57,8 +57,7 @@ function serveBytes(
 /** Announces all, sends the first `count` and cuts the connection. */
 function cutAfter(response: ServerResponse, count: number, headers: Record<string, string> = { etag }): void {
   response.writeHead(200, { 'content-length': bytes.length, ...headers })
-  // The pause lets the bytes be read: a client may drop what it has in hand when a connection ends.
-  response.write(bytes.subarray(0, count), () => setTimeout(() => response.destroy(), 100))
+  response.write(bytes.subarray(0, count), () => cutWhenThere(response, `${path()}.part`, count))
 }
 
 test('a bundle arrives under its final name only, and progress is told', async () => {

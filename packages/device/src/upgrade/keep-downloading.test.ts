@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type KeepDownloadingOptions, keepDownloading, pauseLengthMs } from './keep-downloading.ts'
 import { parseUpgradeSettings } from './settings.ts'
-import { failure, type Scratch, scratch, startServer, type TestServer } from './test-server.ts'
+import { cutWhenThere, failure, type Scratch, scratch, startServer, type TestServer } from './test-server.ts'
 
 let dir: Scratch
 beforeEach(async () => {
@@ -46,8 +46,8 @@ async function cutting(body: Buffer, { bytesPerConnection, headers = { etag: '"o
     const sent = rest.subarray(0, bytesPerConnection)
     counted.sentBytes += sent.length
     if (sent.length === rest.length) response.end(sent)
-    // The pause lets the bytes be read, as a link that dies after 20 s has brought what it sent before.
-    else response.write(sent, () => setTimeout(() => response.destroy(), 50))
+    // When the bytes were read: a link that dies after 20 s has brought what it sent before.
+    else response.write(sent, () => cutWhenThere(response, `${path()}.part`, start + sent.length))
   })
   return { server, counted }
 }
@@ -76,7 +76,8 @@ describe('it ends, and the next round goes on,', () => {
       connections += 1
       if (connections > 1) return void response.destroy()
       response.writeHead(200, { etag: '"one"', 'content-length': body.length })
-      response.write(body.subarray(0, 100_000), () => setTimeout(() => response.destroy(), 50))
+      const cut = () => cutWhenThere(response, `${path()}.part`, 100_000)
+      response.write(body.subarray(0, 100_000), cut)
     })
     expect(await failure(keep(server))).toMatchObject({ kind: 'network' })
     expect(connections).toBe(6)

@@ -1,10 +1,11 @@
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { AuthorityPaths } from './authorities.ts'
 import { makeCertificate, type TestCertificate } from './test-certificates.ts'
 
@@ -81,4 +82,19 @@ export async function failure(work: Promise<unknown>): Promise<Error & { kind?: 
     },
     (error) => error,
   )
+}
+
+/**
+ * Cuts a connection when what it brought is in the file, however busy the machine is: a client may drop what it has in
+ * hand when a connection ends. After five seconds anyway, for a client that keeps nothing.
+ */
+export async function cutWhenThere(response: ServerResponse, path: string, sizeBytes: number): Promise<void> {
+  const end = performance.now() + 5000
+  const size = () =>
+    stat(path).then(
+      ({ size }) => size,
+      () => 0,
+    )
+  while ((await size()) < sizeBytes && !response.closed && performance.now() < end) await sleep(5)
+  response.destroy()
 }

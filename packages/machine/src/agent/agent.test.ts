@@ -63,7 +63,7 @@ describe('the agent, against its own shell program', () => {
   })
 
   test('a command that takes too long is killed, its children too, and the lane goes on', async () => {
-    const reply = await run(`sleep 300 & echo $! >${dir}/child; wait`, 1000)
+    const reply = await run(`sleep 300 & echo $! >${dir}/child; wait`, 3000)
     expect(reply.exitCode).toBe(124)
     const child = Number(await readFile(join(dir, 'child'), 'utf8'))
     expect(existsSync(`/proc/${child}/exe`)).toBe(false)

@@ -1,8 +1,9 @@
+import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startChild } from '../child.ts'
 import { environmentOf, runChecked } from '../run.ts'
 import type { Capture, Programs } from '../types.ts'
-import { labProcess } from './process.ts'
+import { descendants, labProcess } from './process.ts'
 
 export interface CaptureContext {
   readonly programs: Programs
@@ -33,6 +34,7 @@ export async function startCapture(
   const stop = async () => {
     if (child.running) {
       await sleep(settleMs)
+      await untilIdle(child.pid)
       child.signal('SIGINT')
       await child.exited
     }
@@ -47,5 +49,24 @@ export async function startCapture(
     file,
     stop,
     [Symbol.asyncDispose]: () => child.kill(),
+  }
+}
+
+/**
+ * Until the program sleeps, for ten seconds at most: frames wake it, so it has taken all there were. On a busy machine
+ * it may not have had the processor for longer than the pause above.
+ */
+async function untilIdle(pid: number): Promise<void> {
+  const end = performance.now() + 10_000
+  while ([pid, ...descendants(pid)].some(isRunning) && performance.now() < end) await sleep(20)
+}
+
+/** proc_pid_stat(5), field 3; field 2, the name, may hold spaces and brackets. */
+function isRunning(pid: number): boolean {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return text.slice(text.lastIndexOf(')') + 2).startsWith('R')
+  } catch {
+    return false
   }
 }

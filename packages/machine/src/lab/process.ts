@@ -58,7 +58,7 @@ export function labProcess(what: string, child: Child, logPath: string): LabProc
 }
 
 /** All processes below `pid`, as the kernel lists them; not `pid` itself. */
-function descendants(pid: number): number[] {
+export function descendants(pid: number): number[] {
   try {
     const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')
     return children.filter(Boolean).flatMap((child) => [Number(child), ...descendants(Number(child))])

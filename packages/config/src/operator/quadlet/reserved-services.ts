@@ -32,6 +32,7 @@ const services: ReadonlySet<string> = new Set([
     'openvpn-recovery',
   ],
   ...['os-upgrade', 'os-verification', 'pam_namespace', 'podman', 'polkit', 'procps', 'quotaon-root', 'rauc'],
+  ...['config-recovery', 'provisioning'],
   ...['rc-local', 'reboot-watchdog', 'rescue', 'slot-deadline', 'ssh', 'sshd', 'ssh-agent', 'ssh-host-key'],
   ...['sshd-keygen', 'syslog', 'system-update-cleanup', 'udev', 'x11-common'],
 ])
