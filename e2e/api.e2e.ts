@@ -1,6 +1,6 @@
 /** A device is set up with the boot UI over the WAN, and changed with signed requests from the LAN. */
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { operatorConfigPath } from '@atomixos/config'
 import { signatureNamespace, signedText } from '@atomixos/config/api/index.ts'
@@ -156,19 +156,31 @@ Container.RunInit = true
     expect(scores.worker).toBeLessThanOrEqual(5)
   })
 
-  test('the boot UI takes a configuration over the WAN; then the WAN is closed', async () => {
+  /** As a browser on the WAN; the path of the job's page. */
+  async function sendForm(text: string, origin = `http://${wan}:8080`): Promise<string> {
     const jar = ['-b', '/tmp/jar', '-c', '/tmp/jar']
     const page = await ask(provider, `http://${wan}:8080/`, ...jar)
     const token = /name="token" value="([0-9a-f]+)"/.exec(page.text)![1]!
-    await mkdir(join(provider.dir, 'tmp'), { recursive: true })
-    await writeFile(join(provider.dir, 'tmp/config.toml'), config)
-    const form = ['-F', `token=${token}`, '-F', 'file=@/tmp/config.toml']
-    const foreign = ['-H', 'Origin: http://attacker.example']
-    expect((await ask(provider, `http://${wan}:8080/apply`, ...jar, ...form, ...foreign)).status).toBe(403)
-    const own = ['-H', `Origin: http://${wan}:8080`, '-D', '/tmp/headers']
-    expect((await ask(provider, `http://${wan}:8080/apply`, ...jar, ...form, ...own)).status).toBe(303)
+    await writeFile(join(provider.dir, 'tmp/config.toml'), text)
+    const form = ['-F', `token=${token}`, '-F', 'file=@/tmp/config.toml', '-H', `Origin: ${origin}`]
+    const sent = await ask(provider, `http://${wan}:8080/apply`, ...jar, ...form, '-D', '/tmp/headers')
     const headers = await readFile(join(provider.dir, 'tmp/headers'), 'utf8')
-    const id = /^location: \/apply\/([0-9a-f]{16})/im.exec(headers)![1]!
+    return sent.status === 303 ? /^location: (\S+)/im.exec(headers)![1]! : String(sent.status)
+  }
+
+  test('a first configuration that fails over the WAN is taken back, and the WAN can try again', async () => {
+    expect(await sendForm(config, 'http://attacker.example')).toBe('403')
+    const page = await sendForm(config.replace('/usr/bin/sleep infinity', '/usr/bin/false'))
+    expect(await ended(page.replace('/apply/', '/api/jobs/'))).toMatchObject({ state: 'failed' })
+    await provider.waitUntilSucceeds(
+      ['sh', '-c', `curl -sS --max-time 60 http://${wan}:8080${page} | grep -q 'was not applied'`],
+      { timeoutMs: 100_000 },
+    )
+    expect(await health()).toMatchObject({ provisioned: false, busy: false })
+  })
+
+  test('the boot UI takes a configuration over the WAN; then the WAN is closed', async () => {
+    const id = (await sendForm(config)).slice('/apply/'.length)
     expect(await ended(`/api/jobs/${id}`)).toMatchObject({ state: 'succeeded', source: 'boot-ui' })
     expect(String(await gateway.readFile(operatorConfigPath))).toBe(config)
     await silent()

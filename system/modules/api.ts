@@ -88,6 +88,7 @@ export const api: Module = {
         CapabilityBoundingSet: '',
         MemoryDenyWriteExecute: true,
         SystemCallFilter: ['@system-service', '~@privileged @resources'],
+        SystemCallErrorNumber: 'EPERM',
         UMask: '0077',
         MemoryMax: '256M',
         TasksMax: 32,
@@ -121,6 +122,7 @@ export const api: Module = {
         ReadWritePaths: '/run',
         CapabilityBoundingSet: 'CAP_DAC_OVERRIDE',
         SystemCallFilter: ['@system-service', '~@mount @swap @reboot @module @raw-io @clock'],
+        SystemCallErrorNumber: 'EPERM',
         UMask: '0077',
         MemoryMax: '512M',
         TasksMax: 64,
@@ -186,6 +188,10 @@ export const api: Module = {
     },
   },
   files: {
+    // A first configuration that was tried has closed the port on the WAN. When it has failed somebody has to come again.
+    '/usr/lib/systemd/system/config-apply@.service.d/10-boot-ui-port.conf': {
+      body: '[Service]\nExecStopPost=-+/usr/bin/systemctl start --no-block boot-ui-port.service\n',
+    },
     '/usr/lib/atomixos/boot-partition-code': {
       mode: 0o755,
       body: { hostPath: new URL('./boot-partition-code.sh', import.meta.url) },

@@ -357,6 +357,22 @@ describe('HTTP', () => {
     expect(Date.now() - started).toBeLessThan(20_000)
   })
 
+  test('nobody fills the memory by sending much and slowly', async () => {
+    const { port } = await start()
+    const head = 'POST /api/config HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 31457280\r\n\r\n'
+    const slow = connect(port, '127.0.0.1')
+    slow.on('error', () => {})
+    slow.write(head)
+    await new Promise<void>((resolve) => slow.write('x'.repeat(20 * 1024 * 1024), () => resolve()))
+    await pause(200)
+    const body = 'x'.repeat(20 * 1024 * 1024)
+    const second = await ask(port, '/api/config', { method: 'POST', headers: toml, body })
+    expect([second.status, second.headers['retry-after']]).toEqual([503, '5'])
+    slow.destroy()
+    await pause(200)
+    expect((await ask(port, '/api/config', { method: 'POST', headers: toml, body })).status).toBe(422)
+  })
+
   test('a body that never ends is ended', async () => {
     const { port, back } = await start({
       limits: { headersTimeoutMs: 400, requestTimeoutMs: 800, checkIntervalMs: 50 },

@@ -52,7 +52,7 @@ const formExtraBytes = 64 * 1024
 export function createFront({ ask, formKey, limits: given }: FrontOptions): Server {
   const limits = { ...frontLimits, ...given }
   const readBody = createBodyReader({
-    totalMax: 3 * uploadBytesMax,
+    totalMax: 2 * uploadBytesMax,
     perAddressMax: uploadBytesMax + formExtraBytes + 1024,
   })
   const tokens = createFormTokens(formKey)

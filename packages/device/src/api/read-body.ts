@@ -38,19 +38,19 @@ export function createBodyReader({ totalMax, perAddressMax }: BodyBudget): ReadB
     const address = request.socket.remoteAddress ?? ''
     const chunks: Buffer[] = []
     let held = 0
-    try {
-      if (request.headers.expect !== undefined) response.writeContinue()
-      for await (const chunk of request as AsyncIterable<Buffer>) {
-        if (held + chunk.length > bytesMax) return tooLarge(bytesMax)
-        if (!take(address, chunk.length)) {
-          return { ...refusal(503, 'too much is being sent at a time', 'try again'), retryAfterS: 5 }
-        }
-        held += chunk.length
-        chunks.push(chunk)
-      }
-      return Buffer.concat(chunks)
-    } finally {
+    // It is held until it has been answered, or whoever has sent it is gone.
+    response.once('close', () => {
       if (held > 0) giveBack(address, held)
+    })
+    if (request.headers.expect !== undefined) response.writeContinue()
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      if (held + chunk.length > bytesMax) return tooLarge(bytesMax)
+      if (response.closed || !take(address, chunk.length)) {
+        return { ...refusal(503, 'too much is being sent at a time', 'try again'), retryAfterS: 5 }
+      }
+      held += chunk.length
+      chunks.push(chunk)
     }
+    return Buffer.concat(chunks)
   }
 }
