@@ -108,7 +108,7 @@ describe.skipIf(reason)(`openvpn${reason}`, () => {
     const address = await tunnelAddress()
     const { provider } = device.network
     await provider.waitUntilSucceeds(greeting(address), { timeoutMs: 60_000 })
-    await listen(gateway, [443, 8080])
+    await listen(gateway, [443])
     const seen = await scanTcp(provider, { address, from: serverAddress, ports: '20-120,440-450,8075-8085' })
     expect(seen).toEqual({ open: [22], refused: [] })
     await provider.fail(['ping', '-c', '2', '-W', '1', address])

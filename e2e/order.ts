@@ -15,6 +15,7 @@ const longest = [
   'rauc-update',
   'rauc-watchdog',
   'provisioning',
+  'api',
   'operators',
   'firewall',
   'usb-update',

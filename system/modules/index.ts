@@ -1,6 +1,7 @@
 import type { TreeDefinition } from '@atomixos/image/definition/words.ts'
 import { accounts } from './accounts.ts'
 import { activation } from './activation.ts'
+import { api } from './api.ts'
 import { base } from './base.ts'
 import { containers } from './containers.ts'
 import { data } from './data.ts'
@@ -31,6 +32,6 @@ export const gateway: TreeDefinition = {
   modules: [
     ...[base, accounts, systemd, kernel, data, logs, rescue],
     ...[network, firewall, lan, time, activation, provisioning, vpn, ssh, fleet],
-    ...[update, usbUpdate, containers, runtime, shells, trim, trimPackages, trimSystemd],
+    ...[update, usbUpdate, containers, api, runtime, shells, trim, trimPackages, trimSystemd],
   ],
 }

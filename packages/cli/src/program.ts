@@ -6,6 +6,7 @@ import { addCampaign } from './commands/campaign.ts'
 import { addCheck } from './commands/check.ts'
 import { addClean } from './commands/clean.ts'
 import { addConfig } from './commands/config.ts'
+import { addDevice } from './commands/device.ts'
 import { addDocs } from './commands/docs.ts'
 import { addE2e } from './commands/e2e.ts'
 import { addEvents } from './commands/events.ts'
@@ -45,6 +46,7 @@ export function createProgram(context: CommandContext): Command {
   addVerifyReproducible(program, context)
   program.commandsGroup('Devices:')
   addConfig(program, context)
+  addDevice(program, context)
   addFlash(program, context)
   addFleet(program, context)
   addSerial(program, context)

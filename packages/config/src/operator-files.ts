@@ -5,6 +5,9 @@ export const configFolder = '/data/config'
 /** There when the device was provisioned. */
 export const operatorConfigPath = `${configFolder}/config.toml`
 
+/** Keys that sign requests to the API, as ssh-keygen(1) reads them (ALLOWED SIGNERS). */
+export const adminSignersPath = `${configFolder}/admin-signers`
+
 /** `{ "server_url": "https://..." }`; no file: no polling. */
 export const osUpgradeSettingsPath = `${configFolder}/os-upgrade.json`
 

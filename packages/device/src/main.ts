@@ -1,8 +1,10 @@
 /** `atomixctl`: what a person on the console or over SSH asks the device, and what units of the system run. */
 
 import { activate } from './commands/activate.ts'
+import { apiFront } from './commands/api-front.ts'
 import { applyJob } from './commands/apply-job.ts'
 import { config } from './commands/config.ts'
+import { configWorker } from './commands/config-worker.ts'
 import { events } from './commands/events.ts'
 import { fleet } from './commands/fleet.ts'
 import { network } from './commands/network.ts'
@@ -74,6 +76,8 @@ const commands: Readonly<Record<string, CommandEntry>> = {
   'recover-config': { run: recoverConfig },
   verify: { run: verify },
   'usb-update': { run: usbUpdate },
+  'api-front': { run: () => apiFront(process.env) },
+  'config-worker': { run: () => configWorker(process.env) },
   'rauc-pre-install': { run: () => raucPreInstall(process.env) },
 }
 

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type NetworkSettings, networkDefaults, renderFirewall } from '@atomixos/config'
+import { bootUiSet, type NetworkSettings, networkDefaults, renderFirewall } from '@atomixos/config'
 import { openTestInputs } from '@atomixos/image/tools/test-inputs.ts'
 import { createLab, type Lab, type LabHost, treePrograms } from '@atomixos/machine'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -103,6 +103,14 @@ describe.skipIf(forbidden)(`rules${forbidden ? ` (skipped: ${forbidden})` : ''}`
     expect(await openPorts(wan, wanAddress)).toEqual([443])
     await load({ ...wanTcp(443), sshOnWan: true })
     expect(await openPorts(wan, wanAddress)).toEqual([22, 443])
+  })
+
+  test('the boot UI is reached from the WAN until rules are loaded again', async () => {
+    await gateway.succeed(['nft', 'add', 'element', 'inet', 'atomixos', bootUiSet, '{ 8080 }'])
+    expect(await openPorts(wan, wanAddress)).toEqual([8080])
+    expect(await openPorts(wan, lanAddress)).toEqual([])
+    await load({})
+    expect(await openPorts(wan, wanAddress)).toEqual([])
   })
 
   test('a LAN with a list of ports has those and the platform’s own', async () => {

@@ -1,7 +1,4 @@
-import type { ConfigProblem } from '@atomixos/config/operator/index.ts'
-
-/** Of a line, at most; with the place that is meant in it. */
-const lineWidth = 100
+import { type ConfigProblem, excerptOf } from '@atomixos/config/operator/index.ts'
 
 /** Problems with the lines they are about, a caret below the place, and what to do. Ends in a newline. */
 export function showProblems(
@@ -25,12 +22,7 @@ function showProblem(file: string, lines: readonly string[], problem: ConfigProb
 }
 
 function excerpt(sourceLine: string, line: number, column: number): string[] {
-  const start = column > lineWidth - 20 ? column - 1 - lineWidth / 2 : 0
-  const visible = sourceLine
-    .slice(start, start + lineWidth)
-    // A file from elsewhere must not speak to the terminal.
-    .replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, ' ')
-    .trimEnd()
+  const { text, before } = excerptOf(sourceLine, column)
   const margin = `${line} | `
-  return [`  ${margin}${visible}`, `  ${' '.repeat(margin.length - 2)}| ${' '.repeat(column - 1 - start)}^`]
+  return [`  ${margin}${text}`, `  ${' '.repeat(margin.length - 2)}| ${' '.repeat(before)}^`]
 }

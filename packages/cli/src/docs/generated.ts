@@ -210,7 +210,7 @@ function renderPorts(): string {
       [
         [code(wanInterface), 'TCP, UDP', '', 'nothing, until the configuration opens it'],
         [code(wanInterface), 'TCP', String(sshPort), `only while \`${sshOnWanPath}\` is there`],
-        [code(wanInterface), 'TCP', String(apiPort), 'never'],
+        [code(wanInterface), 'TCP', String(apiPort), 'until the device has a configuration; then never'],
         [
           code(lanDefaults.interface),
           'TCP, UDP',

@@ -127,6 +127,7 @@ function expectRules(text: string, { firewall, sshOnWan, lan }: NetworkSettings)
     wan_tcp: firewall.wan.tcp.filter((port) => port !== 22),
     wan_udp: firewall.wan.udp,
     wan_ssh: sshOnWan ? [22] : [],
+    wan_boot_ui: [],
     lan_tcp: lanPorts.tcp,
     lan_udp: lanPorts.udp,
   })

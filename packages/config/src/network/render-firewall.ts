@@ -6,6 +6,9 @@ import type { NetworkSettings } from './network-settings.ts'
 /** Of the table that is ours; netavark and others have their own. */
 export const firewallTable = { family: 'inet', name: 'atomixos' } as const
 
+/** The set that opens the WAN for the first configuration. */
+export const bootUiSet = 'wan_boot_ui'
+
 const lanInterface = lanDefaults.interface
 const vpnInterface = 'tun0'
 
@@ -36,6 +39,10 @@ table inet ${firewallTable.name} {
   }
   set wan_ssh {
     type inet_service${elements(sshOnWan ? [sshPort] : [])}
+  }
+  # The boot UI's port, put here by boot-ui-port.service until the device has a configuration. Loaded again it is empty.
+  set ${bootUiSet} {
+    type inet_service
   }
   set lan_tcp {
     type inet_service${elements(lanPorts.tcp)}
@@ -86,6 +93,7 @@ table inet ${firewallTable.name} {
   }
 
   chain wan {
+    tcp dport @${bootUiSet} goto wan_open
     tcp dport ${apiPort} counter drop
     tcp dport @wan_tcp goto wan_open
     udp dport @wan_udp goto wan_open

@@ -4,6 +4,7 @@
  */
 export const reservedAccounts: ReadonlySet<string> = new Set([
   ...['root', 'nobody', 'appsvc', 'sshd', 'dnsmasq', '_chrony', 'polkitd', 'messagebus', 'tss', 'atomixos'],
+  'api-front',
   ...['systemd-network', 'systemd-resolve', 'systemd-timesync', 'systemd-journal', 'systemd-coredump'],
   ...['daemon', 'bin', 'sys', 'sync', 'games', 'man', 'lp', 'mail', 'news', 'uucp', 'proxy', 'www-data'],
   ...['backup', 'list', 'irc', '_apt', 'openvpn', 'rauc', 'fleet-link', 'syslog'],

@@ -1,4 +1,5 @@
 import {
+  adminSignersPath,
   configFolder,
   firewallInboundPath,
   hostNetworkPath,
@@ -71,7 +72,7 @@ function putUsers(config: OperatorConfig, put: Put): void {
     put(`${configFolder}/ssh-authorized-keys/${name}`, `${[type, blob, comment].join(' ').trim()}\n`)
     if (isAdmin) signers.push(`${name} namespaces="${signatureNamespace}" ${type} ${blob}\n`)
   }
-  put(`${configFolder}/admin-signers`, signers.join(''))
+  put(adminSignersPath, signers.join(''))
 }
 
 function putQuadlets(config: OperatorConfig, put: Put): void {

@@ -3,6 +3,7 @@
  * `nftables` would be started instead of the firewall. A test compares them with the units of all packages and modules.
  */
 const services: ReadonlySet<string> = new Set([
+  ...['api-front', 'boot-ui-port', 'claim-code', 'config-worker'],
   ...['activation', 'chrony', 'chronyd', 'chrony-wait', 'chronyd-restricted', 'console-getty', 'cryptdisks'],
   ...[
     'container-activation',

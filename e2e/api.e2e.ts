@@ -1,0 +1,240 @@
+/** A device is set up with the boot UI over the WAN, and changed with signed requests from the LAN. */
+import { createHash } from 'node:crypto'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { operatorConfigPath } from '@atomixos/config'
+import { signatureNamespace, signedText } from '@atomixos/config/api/index.ts'
+import { createMachine, type LabHost, type Machine } from '@atomixos/machine'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { waitUntilUp } from './gateway.ts'
+import { createGatewayNetwork, type GatewayNetwork } from './gateway-network.ts'
+import { lanAddress, lanMachine, wanAddressOf } from './operator-network.ts'
+import { gatewayOptions, storyDir } from './setup.ts'
+
+interface Answer {
+  readonly status: number
+  readonly text: string
+}
+
+describe('api', () => {
+  let gateway: Machine
+  let network: GatewayNetwork
+  let provider: LabHost
+  let machine: LabHost
+  let wan: string
+  let config: string
+
+  beforeAll(async () => {
+    const dir = await storyDir('api')
+    network = await createGatewayNetwork(dir)
+    provider = network.provider
+    gateway = await createMachine(gatewayOptions(dir, { lab: network.lab, nics: network.nics }))
+    await gateway.start()
+    await waitUntilUp(gateway)
+    machine = await lanMachine(network)
+    wan = await wanAddressOf(gateway)
+    // ssh-keygen asks who it is.
+    await writeFile(join(machine.dir, 'etc/passwd'), 'root:x:0:0:root:/tmp:/bin/sh\n')
+    await machine.succeed(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', 'alice', '-f', '/tmp/alice'])
+    config = configToml((await readFile(join(machine.dir, 'tmp/alice.pub'), 'utf8')).trim())
+    await gateway.succeed(
+      [
+        'tar -C / --dereference -c usr/bin/sleep usr/bin/false usr/lib/aarch64-linux-gnu/libc.so.6 lib/ld-linux-aarch64.so.1',
+        '| podman import --quiet - localhost/app:1',
+      ].join(' '),
+      { timeoutMs: 300_000 },
+    )
+  })
+  afterAll(async () => {
+    await gateway?.[Symbol.asyncDispose]()
+    await network?.[Symbol.asyncDispose]()
+  })
+
+  function configToml(key: string, exec = '/usr/bin/sleep infinity'): string {
+    return `version = 1
+[users.alice]
+isAdmin = true
+ssh_key = "${key}"
+[activation]
+required = ["app"]
+timeout_seconds = 120
+[containers.container.app]
+privileged = true
+Container.Image = "localhost/app:1"
+Container.Pull = "never"
+Container.Exec = "${exec}"
+Container.RunInit = true
+`
+  }
+
+  async function ask(host: LabHost, url: string, ...more: readonly string[]): Promise<Answer> {
+    const said = await host.succeed(
+      ['curl', '-sS', '--max-time', '100', '-w', '\\n%{http_code}', ...more, url],
+      { timeoutMs: 120_000 },
+    )
+    const end = said.lastIndexOf('\n')
+    return { status: Number(said.slice(end + 1)), text: said.slice(0, end) }
+  }
+
+  const fromLan = (path: string, ...more: readonly string[]) =>
+    ask(machine, `http://${lanAddress}:8080${path}`, ...more)
+  const health = async () => JSON.parse((await fromLan('/api/health')).text)
+  const silent = () =>
+    provider.fail([
+      'curl',
+      '-sS',
+      '--connect-timeout',
+      '3',
+      '--max-time',
+      '5',
+      `http://${wan}:8080/api/health`,
+    ])
+
+  async function signed(method: string, path: string, body = ''): Promise<Answer> {
+    const { nonce } = JSON.parse((await fromLan('/api/nonce')).text)
+    const bodySha256 = createHash('sha256').update(body).digest('hex')
+    const signature = await machine.succeed(
+      ['ssh-keygen', '-Y', 'sign', '-n', signatureNamespace, '-f', '/tmp/alice'],
+      { stdin: signedText({ nonce, path, bodySha256 }) },
+    )
+    await writeFile(join(machine.dir, 'tmp/body'), body)
+    return fromLan(
+      path,
+      ...['-X', method, '-H', `X-AtomixOS-Nonce: ${nonce}`],
+      ...['-H', `X-AtomixOS-Signature: ${Buffer.from(signature).toString('base64')}`],
+      ...(body === '' ? [] : ['-H', 'Content-Type:', '--data-binary', '@/tmp/body']),
+    )
+  }
+
+  async function ended(jobUrl: string): Promise<Record<string, unknown>> {
+    await machine.waitUntilSucceeds(
+      [
+        'sh',
+        '-c',
+        `curl -sS --max-time 60 http://${lanAddress}:8080${jobUrl} | grep -q '"state":"\\(succeeded\\|failed\\|waiting-for-confirmation\\)"'`,
+      ],
+      { timeoutMs: 400_000 },
+    )
+    return JSON.parse((await fromLan(jobUrl)).text)
+  }
+
+  test('before its first configuration it answers on both sides, and to its own names only', async () => {
+    expect(await health()).toMatchObject({ provisioned: false, claim_code_needed: false, busy: false })
+    const page = await ask(provider, `http://${wan}:8080/`)
+    expect(page).toMatchObject({ status: 200, text: expect.stringContaining('Set up this AtomixOS device') })
+    expect((await ask(provider, `http://${wan}:8080/`, '-H', 'Host: attacker.example')).status).toBe(421)
+    expect((await fromLan('/api/health', '-H', 'Host: atomixos.local:8080')).status).toBe(200)
+    const wrong = await fromLan('/api/config', '-H', 'Content-Type: application/toml', '-d', 'version = 1')
+    expect(wrong).toMatchObject({ status: 422, text: expect.stringContaining('"problems"') })
+  })
+
+  test('half a minute later nothing of it runs, and it comes again when it is asked', async () => {
+    for (const unit of ['api-front', 'config-worker']) {
+      await gateway.waitUntilSucceeds(`test "$(systemctl show -P ActiveState ${unit})" = inactive`, {
+        timeoutMs: 200_000,
+      })
+    }
+    const seconds = await machine.succeed([
+      ...['curl', '-sS', '-o', '/dev/null', '--max-time', '100', '-w', '%{time_total}'],
+      `http://${lanAddress}:8080/api/health`,
+    ])
+    process.stdout.write(`first answer of the API, from nothing: ${seconds} s, emulated\n`)
+    expect(await gateway.failedUnits()).toEqual([])
+  })
+
+  test('both halves are sandboxed; the one that faces the network most', async () => {
+    const score = async (unit: string) =>
+      Number(
+        await gateway.succeed(
+          `systemd-analyze security --no-pager ${unit} 2>&1 | sed -n 's/.*exposure level for .*: \\([0-9.]*\\).*/\\1/p'`,
+          { timeoutMs: 60_000 },
+        ),
+      )
+    const scores = { front: await score('api-front.service'), worker: await score('config-worker.service') }
+    process.stdout.write(`sandboxes: ${JSON.stringify(scores)}\n`)
+    expect(scores.front).toBeLessThanOrEqual(2)
+    expect(scores.worker).toBeLessThanOrEqual(5)
+  })
+
+  /** As a browser on the WAN; the path of the job's page. */
+  async function sendForm(text: string, origin = `http://${wan}:8080`): Promise<string> {
+    const jar = ['-b', '/tmp/jar', '-c', '/tmp/jar']
+    const page = await ask(provider, `http://${wan}:8080/`, ...jar)
+    const token = /name="token" value="([0-9a-f]+)"/.exec(page.text)![1]!
+    await writeFile(join(provider.dir, 'tmp/config.toml'), text)
+    const form = ['-F', `token=${token}`, '-F', 'file=@/tmp/config.toml', '-H', `Origin: ${origin}`]
+    const sent = await ask(provider, `http://${wan}:8080/apply`, ...jar, ...form, '-D', '/tmp/headers')
+    const headers = await readFile(join(provider.dir, 'tmp/headers'), 'utf8')
+    return sent.status === 303 ? /^location: (\S+)/im.exec(headers)![1]! : String(sent.status)
+  }
+
+  test('a first configuration that fails over the WAN is taken back, and the WAN can try again', async () => {
+    expect(await sendForm(config, 'http://attacker.example')).toBe('403')
+    const page = await sendForm(config.replace('/usr/bin/sleep infinity', '/usr/bin/false'))
+    expect(await ended(page.replace('/apply/', '/api/jobs/'))).toMatchObject({ state: 'failed' })
+    await provider.waitUntilSucceeds(
+      ['sh', '-c', `curl -sS --max-time 60 http://${wan}:8080${page} | grep -q 'was not applied'`],
+      { timeoutMs: 100_000 },
+    )
+    expect(await health()).toMatchObject({ provisioned: false, busy: false })
+  })
+
+  test('the boot UI takes a configuration over the WAN; then the WAN is closed', async () => {
+    const id = (await sendForm(config)).slice('/apply/'.length)
+    expect(await ended(`/api/jobs/${id}`)).toMatchObject({ state: 'succeeded', source: 'boot-ui' })
+    expect(String(await gateway.readFile(operatorConfigPath))).toBe(config)
+    await silent()
+    expect(await fromLan('/')).toMatchObject({
+      status: 404,
+      text: expect.stringContaining('/api/openapi.json'),
+    })
+    expect(await fromLan(`/apply/${id}`)).toMatchObject({
+      status: 200,
+      text: expect.stringContaining('is active'),
+    })
+    expect((await fromLan(`/apply/${id}/config.toml`)).text).toBe(config)
+    expect(await gateway.succeed('systemctl is-active app.service')).toBe('active\n')
+  })
+
+  test('without a signature nothing is told or changed, with one it is', async () => {
+    expect((await fromLan('/api/config/export')).status).toBe(401)
+    expect((await fromLan('/api/config', '-H', 'Content-Type:', '-d', config)).status).toBe(401)
+    expect(await signed('GET', '/api/config/export')).toEqual({ status: 200, text: config })
+    const events = await signed('GET', '/api/events')
+    expect(events).toMatchObject({ status: 200, text: expect.stringContaining('"boot"') })
+  })
+
+  test('a change whose container does not come up is taken back', async () => {
+    const answer = await signed(
+      'POST',
+      '/api/config',
+      config.replace('/usr/bin/sleep infinity', '/usr/bin/false'),
+    )
+    expect(answer.status).toBe(202)
+    const { job_url } = JSON.parse(answer.text)
+    expect((await signed('POST', '/api/config', config)).status).toBe(409)
+    expect(await ended(job_url)).toMatchObject({ state: 'failed', rollback: 'completed' })
+    expect((await signed('GET', '/api/config/export')).text).toBe(config)
+    expect(await gateway.succeed('systemctl is-active app.service')).toBe('active\n')
+  })
+
+  test('a change of the network waits to be confirmed', async () => {
+    const change = JSON.stringify({ firewall: { inbound: { wan: { tcp: [443] } } } })
+    const answer = await signed('PATCH', '/api/config/network', change)
+    expect(answer.status).toBe(202)
+    const { job_url } = JSON.parse(answer.text)
+    expect(await ended(job_url)).toMatchObject({ state: 'waiting-for-confirmation' })
+    expect((await signed('POST', `${job_url}/confirm`)).status).toBe(200)
+    await machine.waitUntilSucceeds(
+      [
+        'sh',
+        '-c',
+        `curl -sS --max-time 60 http://${lanAddress}:8080${job_url} | grep -q '"state":"succeeded"'`,
+      ],
+      { timeoutMs: 200_000 },
+    )
+    expect((await signed('GET', '/api/config/export')).text).toContain('tcp = [ 443 ]')
+    await silent()
+    expect(await gateway.failedUnits()).toEqual([])
+  })
+})
