@@ -1,5 +1,6 @@
 import { containerServicesPath } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
+import { smallProgram } from './hardening.ts'
 
 /** Podman for Quadlets, rootful and rootless. Images, layers and volumes are on /data. */
 export const containers: Module = {
@@ -38,7 +39,12 @@ export const containers: Module = {
         After: 'activation.service nftables.service systemd-networkd.service',
         ConditionPathExists: containerServicesPath,
       },
-      Service: { Type: 'oneshot', RemainAfterExit: true, ExecStart: '/usr/lib/atomixos/start-containers' },
+      Service: {
+        Type: 'oneshot',
+        RemainAfterExit: true,
+        ExecStart: '/usr/lib/atomixos/start-containers',
+        ...smallProgram,
+      },
       Install: { WantedBy: 'multi-user.target' },
     },
   },
