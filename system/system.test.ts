@@ -1,6 +1,7 @@
 import { evaluate, renderProblems } from '@atomixos/image/definition/index.ts'
 import { describe, expect, test } from 'vitest'
 import { boards } from './index.ts'
+import { hardening } from './modules/hardening.ts'
 
 describe.each(Object.values(boards))('board $name', ({ rootfs, initrd, firmware, kernelArguments }) => {
   test.each([rootfs, initrd])('the modules of $name agree', (definition) => {
@@ -68,6 +69,24 @@ describe.each(Object.values(boards))('board $name', ({ rootfs, initrd, firmware,
     const text = shell?.type === 'file' ? String(shell.file.body) : ''
     expect(text).toContain('ConditionKernelCommandLine=atomixos.rescue=1\n')
     expect(text).toContain('TTYPath=/dev/console\n')
+  })
+
+  test('no service of ours is without the sandbox that all of them can have', () => {
+    const { units, claims } = evaluate(rootfs).evaluated!
+    const services = [...units.keys()].filter((name) => name.endsWith('.service'))
+    expect(services).toContain('last-seen-time.service')
+    // Not yet: what they do when it matters has to be seen from within a sandbox first.
+    const without = ['reboot-watchdog.service', 'slot-deadline.service']
+    const open = services
+      .filter((name) => !without.includes(name))
+      .flatMap((name) => {
+        const claim = claims.get(`/usr/lib/systemd/system/${name}`)
+        const text = claim?.type === 'file' ? String(claim.file.body) : ''
+        return Object.keys(hardening)
+          .filter((directive) => !new RegExp(`^${directive}=`, 'm').test(text))
+          .map((directive) => `${name}: ${directive}`)
+      })
+    expect(open).toEqual([])
   })
 
   test('every account has an id that Debian gives to no other, and no shell but root', () => {

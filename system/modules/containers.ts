@@ -1,6 +1,7 @@
 import { containerTasksPath, loadedArchivesPath } from '@atomixos/config'
 import { rootlessAccount, rootlessId } from '@atomixos/config/operator/accounts.ts'
 import type { Module } from '@atomixos/image/definition/words.ts'
+import { smallProgram } from './hardening.ts'
 
 /** Podman for Quadlets, rootful and rootless. Images, layers and volumes are on /data. */
 export const containers: Module = {
@@ -41,7 +42,16 @@ export const containers: Module = {
         After: 'activation.service nftables.service systemd-networkd.service',
         ConditionPathExists: containerTasksPath,
       },
-      Service: { Type: 'oneshot', RemainAfterExit: true, ExecStart: '/usr/lib/atomixos/start-containers' },
+      Service: {
+        Type: 'oneshot',
+        RemainAfterExit: true,
+        ExecStart: '/usr/lib/atomixos/start-containers',
+        ...smallProgram,
+        // The manager of applications without privileges answers nobody but their account, in /run/user.
+        ProtectHome: 'read-only',
+        CapabilityBoundingSet: 'CAP_SETUID CAP_SETGID',
+        ReadWritePaths: '/data/containers',
+      },
       Install: { WantedBy: 'multi-user.target' },
     },
   },

@@ -15,3 +15,24 @@ export const hardening = {
   LockPersonality: true,
   NoNewPrivileges: true,
 } as const
+
+/**
+ * Of a program of a few lines that writes a file, or asks systemd for something: root, but without any of root's
+ * rights, so that it opens what root owns and asks as root, and no more. It says itself where it writes. Not
+ * `ProtectProc`: systemctl takes a /proc without the first process for a chroot, and does nothing.
+ */
+export const smallProgram = {
+  ...hardening,
+  CapabilityBoundingSet: '',
+  ProtectSystem: 'strict',
+  ProtectClock: true,
+  ProtectControlGroups: true,
+  ProtectKernelTunables: true,
+  PrivateDevices: true,
+  PrivateNetwork: true,
+  RestrictAddressFamilies: 'AF_UNIX',
+  MemoryDenyWriteExecute: true,
+  SystemCallArchitectures: 'native',
+  SystemCallFilter: '@system-service',
+  SystemCallErrorNumber: 'EPERM',
+} as const

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import {
   builtInPaths,
   dataUnavailableMarkerPath,
@@ -8,6 +9,7 @@ import {
   runtimePaths,
 } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
+import { smallProgram } from './hardening.ts'
 
 /**
  * Time from the internet, and for the LAN. For a board without a clock battery there are two floors: systemd sets the
@@ -37,12 +39,19 @@ export const time: Module = {
         ExecStart: '/usr/bin/true',
         ExecReload: '/usr/lib/atomixos/note-time',
         ExecStop: '/usr/lib/atomixos/note-time',
+        ...smallProgram,
+        RestrictAddressFamilies: 'none',
+        ReadWritePaths: dirname(lastSeenTimePath),
       },
       Install: { WantedBy: 'basic.target' },
     },
     'last-seen-time-note.service': {
       Unit: { Description: 'Note of the Time, Now' },
-      Service: { Type: 'oneshot', ExecStart: '/usr/bin/systemctl reload last-seen-time.service' },
+      Service: {
+        Type: 'oneshot',
+        ExecStart: '/usr/bin/systemctl reload last-seen-time.service',
+        ...smallProgram,
+      },
     },
     'last-seen-time.timer': {
       Unit: { Description: 'Hourly Note of the Time' },

@@ -13,7 +13,7 @@ import {
   updateFolder,
 } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
-import { hardening } from './hardening.ts'
+import { hardening, smallProgram } from './hardening.ts'
 
 const slots = [
   ['boot.0', 'boot-a', 'type=vfat', 'bootname=A'],
@@ -197,6 +197,9 @@ function environmentUnit(name: string, compatible: string) {
       Type: 'oneshot',
       RemainAfterExit: true,
       ExecStart: `/usr/bin/ln -sfn /usr/lib/atomixos/fw_env/${name}.config /etc/fw_env.config`,
+      ...smallProgram,
+      RestrictAddressFamilies: 'none',
+      ReadWritePaths: '/etc',
     },
     Install: { WantedBy: 'sysinit.target' },
   } as const
