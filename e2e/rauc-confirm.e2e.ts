@@ -135,7 +135,7 @@ describe.concurrent('rauc-confirm', () => {
     await waitUntilConfirmed(gateway, 'B')
     expect(await runningSlot(gateway)).toBe('B')
     const events = await deviceEvents(gateway)
-    // RAUC's handler saw that, and nothing else.
+    // RAUC's handler looked from within RAUC's sandbox, and saw all there was.
     expect(events.find(({ event }) => event === 'install-started')?.detail).toBe(
       'not well before: container:ghost: ghost.service is not-found',
     )

@@ -48,8 +48,8 @@ export const kernel: Module = {
       'nls_iso8859_1',
     ],
     ...['usb_storage', 'uas', 'sd_mod', 'ramoops'],
-    // RAUC: bundles are dm-verity on a loop device, or on nbd when streamed.
-    ...['loop', 'dm_mod', 'dm_verity', 'nbd'],
+    // RAUC: bundles are dm-verity on a loop device. It streams nothing, for which it would need nbd.
+    ...['loop', 'dm_mod', 'dm_verity'],
     // Firewall: what nftables may ask for, by family.
     ...[
       'nf_tables',

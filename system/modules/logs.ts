@@ -1,5 +1,6 @@
 import { dataUnavailableMarkerPath, systemLog, systemLogFolder, systemLogPath } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
+import { smallProgram } from './hardening.ts'
 
 const workFolder = '/run/rsyslog'
 const statePath = `${workFolder}/journal.state`
@@ -96,6 +97,7 @@ export const logs: Module = {
         Type: 'oneshot',
         ExecStart: '/usr/bin/systemctl try-reload-or-restart system-log.service',
         LogLevelMax: 'notice',
+        ...smallProgram,
       },
     },
     'system-log-flush.timer': {

@@ -1,5 +1,6 @@
 import { journalBytesMax } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
+import { smallProgram } from './hardening.ts'
 
 const quietSubsystems = ['tty', 'vc', 'memory', 'workqueue', 'bdi', 'cpu', 'clocksource', 'event_source']
   .map((name) => `--subsystem-nomatch=${name}`)
@@ -39,6 +40,7 @@ export const systemd: Module = {
           '/usr/bin/busctl set-property org.freedesktop.systemd1 /org/freedesktop/systemd1',
           'org.freedesktop.systemd1.Manager RebootWatchdogUSec t 600000000',
         ].join(' '),
+        ...smallProgram,
       },
       Install: { WantedBy: 'multi-user.target' },
     },

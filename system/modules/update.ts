@@ -12,6 +12,7 @@ import {
   rescueArgument,
   updateFolder,
 } from '@atomixos/config'
+import { renderUnit } from '@atomixos/image/definition/unit-text.ts'
 import type { Module } from '@atomixos/image/definition/words.ts'
 import { hardening, smallProgram } from './hardening.ts'
 
@@ -48,6 +49,32 @@ const asksRootlessManager = {
 /** Somebody is at the console: nothing restarts the machine by itself. */
 const notForRescue = { ConditionKernelCommandLine: `!${rescueArgument}` } as const
 
+/**
+ * RAUC parses what comes from outside and writes slots. It may mount, make loop and dm devices, and use disks and the
+ * flash with U-Boot's environment. It has no way to a network: the update client fetches. Our pre-install handler runs
+ * inside, and asks nftables and systemd how the system is.
+ */
+const raucSandbox = {
+  ...hardening,
+  // Whoever installs by hand may have the bundle anywhere, their home and /tmp included; RAUC makes it root's.
+  ProtectHome: false,
+  ProtectSystem: 'full',
+  ProtectClock: true,
+  ProtectControlGroups: true,
+  ProtectKernelTunables: true,
+  DevicePolicy: 'closed',
+  DeviceAllow: ['block-* rw', 'char-mtd rw', '/dev/loop-control rw', '/dev/mapper/control rw'],
+  CapabilityBoundingSet: [
+    'CAP_SYS_ADMIN CAP_NET_ADMIN CAP_DAC_OVERRIDE CAP_CHOWN CAP_FOWNER',
+    // The handler asks the manager of applications without privileges as their account.
+    'CAP_SETUID CAP_SETGID',
+  ].join(' '),
+  RestrictAddressFamilies: 'AF_UNIX AF_NETLINK',
+  SystemCallArchitectures: 'native',
+  SystemCallFilter: '@system-service @mount',
+  SystemCallErrorNumber: 'EPERM',
+} as const
+
 /** RAUC and U-Boot's environment. */
 export const update: Module = {
   name: 'update',
@@ -80,7 +107,16 @@ export const update: Module = {
     },
     'slot-deadline.service': {
       Unit: { Description: 'Restart out of a Slot that was not Confirmed in Time' },
-      Service: { Type: 'oneshot', ExecStart: '/usr/lib/atomixos/slot-deadline' },
+      Service: {
+        Type: 'oneshot',
+        ExecStart: '/usr/lib/atomixos/slot-deadline',
+        ...smallProgram,
+        // It reads U-Boot's environment, for which fw_printenv takes a lock.
+        PrivateDevices: false,
+        DevicePolicy: 'closed',
+        DeviceAllow: ['block-mmc r', 'char-mtd r'],
+        ReadWritePaths: '/run/lock',
+      },
     },
     'os-upgrade.timer': {
       Unit: { Description: 'Look for Updates' },
@@ -150,6 +186,7 @@ export const update: Module = {
         '',
       ].join('\n'),
     },
+    '/usr/lib/systemd/system/rauc.service.d/10-device.conf': { body: renderUnit({ Service: raucSandbox }) },
     '/usr/lib/tmpfiles.d/atomixos-rauc.conf': {
       body: `d /data/rauc 0700 root root -\nd ${updateFolder} 0700 root root -\nd /run/atomixos 0755 root root -\n`,
     },
