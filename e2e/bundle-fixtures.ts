@@ -128,6 +128,8 @@ export const bundlesOfStory: Readonly<Record<string, readonly FixtureName[]>> = 
     ...(['channel-8-nobody', 'channel-9-spoiled', 'channel-10'] as const),
     ...(['channel-11-expired', 'channel-12-revoked'] as const),
   ],
+  'usb-update': ['next', 'next-delta', 'channel-10', 'other-authority', 'revoked', 'other-board'],
+  'cut-link': ['next', 'channel-6', 'channel-7-halted'],
   'rauc-update': ['next'],
   'rauc-rollback': [
     ...(['next', 'panic', 'hang', 'no-root'] as const),
@@ -142,13 +144,31 @@ export const bundlesOfStory: Readonly<Record<string, readonly FixtureName[]>> = 
   'network-isolation': ['next'],
   'ssh-wan-toggle': ['next'],
   operators: ['next'],
+  enrolment: ['next'],
   ntp: ['next'],
   openvpn: ['next'],
   flood: ['next'],
+  forensics: ['next'],
+  applications: ['next'],
   'rauc-hostile': [
     ...(['next', 'unsigned', 'other-authority', 'expired', 'revoked', 'not-for-code'] as const),
     ...(['other-board', 'plain', 'older', 'tiny'] as const),
   ],
+}
+
+/** Images of containers, as archives that a configuration's bundle carries: packages/image/src/container-image/images.ts. */
+export type AppImageName = 'busybox' | 'caddy'
+
+/** Which story needs which of them. */
+export const imagesOfStory: Readonly<Record<string, readonly AppImageName[]>> = {
+  applications: ['busybox', 'caddy'],
+}
+
+/** Examples of the documents, packed with the images that they name: docs/examples/NAME. */
+export type ExampleName = 'proxy'
+
+export const examplesOfStory: Readonly<Record<string, readonly ExampleName[]>> = {
+  applications: ['proxy'],
 }
 
 const hangingModule: Module = {

@@ -14,6 +14,8 @@ const unsandboxed: Readonly<Record<string, string>> = {
   'last-seen-time.service': 'writes one number',
   'last-seen-time-note.service': 'one systemctl',
   'reboot-watchdog.service': 'tells systemd a time',
+  'rescue-shell.service': 'a shell, for who asked U-Boot for it',
+  'system-log-flush.service': 'one systemctl',
   'slot-deadline.service': 'restarts the machine',
   'u-boot-environment-qemu.service': 'makes a link and a file at the start',
   'u-boot-environment-rock64.service': 'makes a link and a file at the start',
@@ -128,6 +130,7 @@ describe('fresh-flash', () => {
       'os-upgrade',
       'openvpn-recovery',
       'ssh-host-key',
+      'system-log',
     ]) {
       expect([...scores.keys()]).toContain(`${unit}.service`)
     }

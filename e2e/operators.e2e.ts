@@ -11,7 +11,7 @@ const keyPath = '/root/operator-key'
 
 /** As the account of applications without privileges, in front of its own system manager. */
 const asAccount =
-  'setpriv --reuid 900 --regid 900 --init-groups env -C / HOME=/data/containers/appsvc/home XDG_RUNTIME_DIR=/run/user/900'
+  'setpriv --reuid 900 --regid 900 --init-groups env -C / USER=appsvc HOME=/data/containers/appsvc/home XDG_RUNTIME_DIR=/run/user/900'
 
 describe('operators', () => {
   let device: ProvisionedGateway

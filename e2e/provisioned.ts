@@ -10,7 +10,7 @@ import { createUpdateServer } from './update-server.ts'
 
 /**
  * A device in the field, saved once for all stories: flashed, provisioned, restarted, its slot A confirmed by the
- * health check, with an address on the WAN. With a watchdog that nobody has switched on.
+ * health check, with an address on the WAN. With a watchdog that nobody has switched on, and an empty USB controller.
  */
 export function provisionedState(): Promise<SavedState> {
   return sharedState('provisioned', makeState)
@@ -52,7 +52,11 @@ async function makeState(stateDir: string): Promise<SavedState> {
   const dir = await storyDir(basename(stateDir))
   await using network = await createGatewayNetwork(dir)
   await using gateway = await createMachine(
-    gatewayOptions(dir, { lab: network.lab, nics: network.nics, watchdog: true, saveable: true }),
+    gatewayOptions(dir, {
+      ...{ lab: network.lab, nics: network.nics, watchdog: true, saveable: true },
+      // For what is plugged into a fork; the hardware of a saved machine does not grow.
+      usb: true,
+    }),
   )
   await gateway.start()
   await waitUntilUp(gateway)

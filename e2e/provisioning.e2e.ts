@@ -16,7 +16,7 @@ isAdmin = true
 ssh_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILFNjNtdKFTxnnwbjuukUdxKtdNgKT3OUSv00NmpdrJU"
 [activation]
 required = ["app"]
-timeout_seconds = 120
+timeout_seconds = 300
 [containers.container.app]
 privileged = true
 Container.Image = "localhost/app:1"
@@ -53,7 +53,7 @@ describe('provisioning', () => {
     gateway
       .writeFile('/run/new.toml', text)
       .then(() =>
-        gateway.execute(`atomixctl config apply /run/new.toml --json ${options}`, { timeoutMs: 300_000 }),
+        gateway.execute(`atomixctl config apply /run/new.toml --json ${options}`, { timeoutMs: 600_000 }),
       )
 
   test('the console says what it waits for, and nothing is confirmed', async () => {

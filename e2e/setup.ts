@@ -3,7 +3,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { environmentCardBytes } from '@atomixos/config'
 import { type MachineOptions, type Programs, treePrograms } from '@atomixos/machine'
-import type { FixtureName } from './bundle-fixtures.ts'
+import type { AppImageName, ExampleName, FixtureName } from './bundle-fixtures.ts'
 
 /**
  * What `./atomixos e2e` hands to the stories: where the built image is and where programs come from. The
@@ -18,12 +18,25 @@ export interface E2eSetup {
   readonly programsDir: string
   /** The tree of build tools, for what looks at file systems and images. */
   readonly imageProgramsDir: string
+  /** The tree that the fleet's server runs programs of. */
+  readonly fleetProgramsDir: string
   /** Paths of the bundles, deltas and channel files that the stories asked for. */
   readonly bundles: Readonly<Partial<Record<FixtureName, string>>>
+  /** Images of containers that the stories asked for. */
+  readonly images: Readonly<Partial<Record<AppImageName, AppImage>>>
+  /** Paths of the packed examples that the stories asked for. */
+  readonly examples: Readonly<Partial<Record<ExampleName, string>>>
   /** Whether a story with many seeded places tries all of them: `./atomixos test` has time for a part. */
   readonly thorough: boolean
   /** Of the story `power-campaign`; default: what `./atomixos test` has time for. */
   readonly campaign?: CampaignSetup
+}
+
+export interface AppImage {
+  /** An archive for the folder `files/images/` of a configuration's bundle, or for `podman load`. */
+  readonly path: string
+  /** What a container names in `Image`: `localhost/busybox:1`. */
+  readonly reference: string
 }
 
 export interface CampaignSetup {
@@ -67,10 +80,29 @@ export const programs: Programs = treePrograms(setup.programsDir)
 /** Programs for file systems and images: f2fs-tools, squashfs-tools. */
 export const imagePrograms: Programs = treePrograms(setup.imageProgramsDir)
 
+/** Programs of the fleet's server. */
+export const fleetPrograms: Programs = treePrograms(setup.fleetProgramsDir)
+
 /** A bundle, a delta or a channel file that was built for the stories. */
 export function bundlePath(name: FixtureName): string {
   const path = setup.bundles[name]
   if (path === undefined) throw new Error(`bundle-fixtures.ts does not list "${name}" for this story`)
+  return path
+}
+
+/** An image of a container that was made for the stories. */
+export function appImage(name: AppImageName): AppImage {
+  const image = setup.images[name]
+  if (image === undefined)
+    throw new Error(`bundle-fixtures.ts does not list the image "${name}" for this story`)
+  return image
+}
+
+/** An example of the documents, as a bundle with its images. */
+export function exampleBundlePath(name: ExampleName): string {
+  const path = setup.examples[name]
+  if (path === undefined)
+    throw new Error(`bundle-fixtures.ts does not list the example "${name}" for this story`)
   return path
 }
 

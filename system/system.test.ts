@@ -32,6 +32,44 @@ describe.each(Object.values(boards))('board $name', ({ rootfs, initrd, firmware,
     expect(activation.match(/^ConditionPathExists=\|.*$/gm)).toHaveLength(6)
   })
 
+  test('nothing waits for the log on /data, and it is stopped after what it is about', () => {
+    const { claims } = evaluate(rootfs).evaluated!
+    const files = [...claims].flatMap(([path, claim]) =>
+      claim.type === 'file' && path.startsWith('/usr/lib/systemd/')
+        ? [[path, String(claim.file.body)] as const]
+        : [],
+    )
+    const unit = files.find(([path]) => path.endsWith('/system-log.service'))![1]
+    expect(unit).toContain('Before=basic.target shutdown.target\n')
+    expect(unit).toContain('Type=exec\n')
+    const waiting = files.filter(([, text]) => /^(?:After|Requires|BindsTo)=.*system-log/m.test(text))
+    expect(waiting.map(([path]) => path)).toEqual([])
+    // rsyslog/rsyslog#7477: the first rotation would be the end of the log.
+    const config = claims.get('/etc/rsyslog.conf')
+    const text = config?.type === 'file' ? String(config.file.body) : ''
+    expect(text).toContain('rotation.sizeLimit=')
+    expect(text).not.toContain('asyncWriting="on"')
+  })
+
+  test('with a root shell on the console nothing restarts by itself, and nothing else is on that line', () => {
+    const { claims } = evaluate(rootfs).evaluated!
+    const units = '/usr/lib/systemd/system'
+    for (const path of [
+      `${units}/slot-deadline.timer`,
+      `${units}/os-upgrade.service`,
+      `${units}/serial-getty@.service.d/10-rescue.conf`,
+      `${units}/emergency.service.d/20-rescue.conf`,
+    ]) {
+      const claim = claims.get(path)
+      const text = claim?.type === 'file' ? String(claim.file.body) : ''
+      expect(text, path).toContain('ConditionKernelCommandLine=!atomixos.rescue=1\n')
+    }
+    const shell = claims.get(`${units}/rescue-shell.service`)
+    const text = shell?.type === 'file' ? String(shell.file.body) : ''
+    expect(text).toContain('ConditionKernelCommandLine=atomixos.rescue=1\n')
+    expect(text).toContain('TTYPath=/dev/console\n')
+  })
+
   test('every account has an id that Debian gives to no other, and no shell but root', () => {
     const { users } = evaluate(rootfs).evaluated!
     const withShell = [...users]

@@ -6,10 +6,13 @@ import { base } from './base.ts'
 import { containers } from './containers.ts'
 import { data } from './data.ts'
 import { firewall } from './firewall.ts'
+import { fleet } from './fleet.ts'
 import { kernel } from './kernel.ts'
 import { lan } from './lan.ts'
+import { logs } from './logs.ts'
 import { network } from './network.ts'
 import { provisioning } from './provisioning.ts'
+import { rescue } from './rescue.ts'
 import { runtime } from './runtime.ts'
 import { shells } from './shells.ts'
 import { ssh } from './ssh.ts'
@@ -19,6 +22,7 @@ import { trim } from './trim.ts'
 import { trimPackages } from './trim-packages.ts'
 import { trimSystemd } from './trim-systemd.ts'
 import { update } from './update.ts'
+import { usbUpdate } from './usb-update.ts'
 import { vpn } from './vpn.ts'
 
 /** The root file system, the same on every board. */
@@ -26,8 +30,8 @@ export const gateway: TreeDefinition = {
   name: 'gateway',
   lockTarget: 'rootfs',
   modules: [
-    ...[base, accounts, systemd, kernel, data],
-    ...[network, firewall, lan, time, activation, provisioning, vpn, ssh],
-    ...[update, containers, api, runtime, shells, trim, trimPackages, trimSystemd],
+    ...[base, accounts, systemd, kernel, data, logs, rescue],
+    ...[network, firewall, lan, time, activation, provisioning, vpn, ssh, fleet],
+    ...[update, usbUpdate, containers, api, runtime, shells, trim, trimPackages, trimSystemd],
   ],
 }

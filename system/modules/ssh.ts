@@ -1,5 +1,6 @@
 import { dataUnavailableMarkerPath } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
+import { fleetSshSettings } from './fleet.ts'
 import { hardening } from './hardening.ts'
 
 /**
@@ -101,7 +102,8 @@ LoginGraceTime 30
 ClientAliveInterval 60
 ClientAliveCountMax 3
 Subsystem sftp /usr/lib/openssh/sftp-server
-`,
+
+${fleetSshSettings}`,
     },
     '/etc/pam.d/sshd': {
       replaces: 'openssh-server',

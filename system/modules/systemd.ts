@@ -1,3 +1,4 @@
+import { journalBytesMax } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
 
 const quietSubsystems = ['tty', 'vc', 'memory', 'workqueue', 'bdi', 'cpu', 'clocksource', 'event_source']
@@ -62,9 +63,9 @@ export const systemd: Module = {
     '/usr/lib/systemd/journald.conf.d/10-device.conf': {
       body: [
         '[Journal]',
-        '# Memory only: the flash is spared, and what must last is copied to /data by its own service.',
+        '# Memory only: the flash is spared, and what must last is copied to /data by system-log.service.',
         'Storage=volatile',
-        'RuntimeMaxUse=32M',
+        `RuntimeMaxUse=${journalBytesMax >> 20}M`,
         'Audit=no',
         '',
       ].join('\n'),

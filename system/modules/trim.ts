@@ -24,7 +24,7 @@ export const trim: Module = {
     '/usr/share/ca-certificates/**': 'all of them are in one file, ca-certificates.crt',
     '/usr/share/initramfs-tools/**': installTime,
     '/etc/init.d/**': 'systemd is the init system',
-    '/etc/logrotate.d/**': 'logs are in the journal',
+    '/etc/logrotate.d/**': 'rsyslog bounds its own files',
     '/etc/apparmor.d/**': 'no AppArmor profile is loaded',
     '/etc/ufw/**': 'nftables is the firewall',
     '/etc/sv/**': 'systemd is the init system',

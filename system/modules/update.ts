@@ -9,6 +9,7 @@ import {
   osUpgradeSettingsPath,
   partitionLinkFolder,
   pollTimer,
+  rescueArgument,
   updateFolder,
 } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
@@ -44,6 +45,9 @@ const asksRootlessManager = {
   CapabilityBoundingSet: `${updateSandbox.CapabilityBoundingSet} CAP_SETUID CAP_SETGID`,
 } as const
 
+/** Somebody is at the console: nothing restarts the machine by itself. */
+const notForRescue = { ConditionKernelCommandLine: `!${rescueArgument}` } as const
+
 /** RAUC and U-Boot's environment. */
 export const update: Module = {
   name: 'update',
@@ -70,7 +74,7 @@ export const update: Module = {
     },
     // For a system that hangs before, or in, its verification.
     'slot-deadline.timer': {
-      Unit: { Description: 'Time Limit of a Pending Slot' },
+      Unit: { Description: 'Time Limit of a Pending Slot', ...notForRescue },
       Timer: { OnBootSec: '20min', AccuracySec: '10s' },
       Install: { WantedBy: 'timers.target' },
     },
@@ -90,6 +94,7 @@ export const update: Module = {
     'os-upgrade.service': {
       Unit: {
         Description: 'Look for an Update and Install It',
+        ...notForRescue,
         ConditionPathExists: osUpgradeSettingsPath,
       },
       Service: {

@@ -12,6 +12,16 @@ export async function openMachineTree(context: CommandContext): Promise<ToolTree
   return inputs.toolTree('tools-machine')
 }
 
+/** What the fleet's server runs: OpenSSH, OpenSSL, the sandbox. */
+export async function openFleetTree(context: CommandContext): Promise<ToolTree> {
+  const inputs = await openLockedInputs(context, { targets: ['tools-fleet'] })
+  return inputs.toolTree('tools-fleet')
+}
+
+export async function openFleetTools(context: CommandContext): Promise<Programs> {
+  return treePrograms((await openFleetTree(context)).dir)
+}
+
 /** The tree that images are built with: file systems, squashfs. */
 export async function openImageTree(context: CommandContext): Promise<ToolTree> {
   const inputs = await openLockedInputs(context, { targets: ['tools'] })

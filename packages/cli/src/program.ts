@@ -9,8 +9,10 @@ import { addConfig } from './commands/config.ts'
 import { addDevice } from './commands/device.ts'
 import { addDocs } from './commands/docs.ts'
 import { addE2e } from './commands/e2e.ts'
+import { addEvents } from './commands/events.ts'
 import { addFeed } from './commands/feed.ts'
 import { addFlash } from './commands/flash.ts'
+import { addFleet } from './commands/fleet.ts'
 import { addKeys } from './commands/keys.ts'
 import { addLock } from './commands/lock.ts'
 import { addSerial } from './commands/serial.ts'
@@ -46,7 +48,9 @@ export function createProgram(context: CommandContext): Command {
   addConfig(program, context)
   addDevice(program, context)
   addFlash(program, context)
+  addFleet(program, context)
   addSerial(program, context)
+  addEvents(program, context)
   program.commandsGroup('Updates:')
   addBundle(program, context)
   addFeed(program, context)

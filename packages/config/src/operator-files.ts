@@ -66,3 +66,5 @@ export const configJobsFolder = '/run/atomixos/jobs'
 
 /** Made on /data by the first boot after flashing, and gone when the device is provisioned: `/boot` is looked at. */
 export const bootSeedPendingPath = '/data/identity/boot-seed-pending'
+/** Made by hand, on purpose, and not derived: while it is there updates on a USB stick are installed. */
+export const usbUpdateAllowedPath = `${configFolder}/usb-update-enabled`

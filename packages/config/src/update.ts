@@ -36,8 +36,15 @@ export const bundleDownloadPath = `${updateFolder}/bundle.raucb`
 /** What makes a bundle out of the running system; it is gone when the bundle is there. */
 export const deltaDownloadPath = `${updateFolder}/bundle.delta`
 
+/** What came from a USB stick, while it is installed. */
+export const usbBundlePath = `${updateFolder}/usb.raucb`
+export const usbDeltaPath = `${updateFolder}/usb.delta`
+
 /** The delta that did not lead to its bundle, and why: it is not tried again. */
 export const deltaRefusedPath = `${updateFolder}/delta-refused.json`
+
+/** In how many rounds nothing of a delta came. A restart forgets it. */
+export const deltaRoundsPath = '/run/atomixos/delta-rounds.json'
 
 /**
  * PEM, made by hand: further authorities that the update server's certificate may come from, for servers without a

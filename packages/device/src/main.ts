@@ -6,12 +6,15 @@ import { applyJob } from './commands/apply-job.ts'
 import { config } from './commands/config.ts'
 import { configWorker } from './commands/config-worker.ts'
 import { events } from './commands/events.ts'
+import { fleet } from './commands/fleet.ts'
 import { network } from './commands/network.ts'
 import { provision } from './commands/provision.ts'
 import { raucPreInstall } from './commands/rauc-pre-install.ts'
 import { recoverConfig } from './commands/recover-config.ts'
+import { report } from './commands/report.ts'
 import { status, version } from './commands/status.ts'
 import { update } from './commands/update.ts'
+import { usbUpdate } from './commands/usb-update.ts'
 import { verify } from './commands/verify.ts'
 import { watchdog } from './commands/watchdog.ts'
 import { UsageError } from './usage-error.ts'
@@ -32,11 +35,15 @@ const help = `Shows the state of this device, and updates it.
   atomixctl config rollback       it does not: the configuration before comes back at once
   atomixctl config status [JOB]   how applying goes, or how it went the last time
   atomixctl network reload        networks and firewall as the configuration and ssh-wan-enabled say now
+  atomixctl fleet enrol URL --ca FILE  ask a fleet server to be let in; FILE: its authority (PEM)
+  atomixctl fleet status          what the fleet server has said, and the key that its operator compares
+  atomixctl fleet leave           forget the fleet, with key and token
+  atomixctl report [FILE|-]       what this device can tell about itself, without secrets, for somebody who helps
   atomixctl watchdog on|off       the hardware watchdog, from the next start on
 
-  --json                          with status, version, events, update check and label, config: for a program
   --confirm SECONDS               with config apply: goes back by itself unless it is confirmed in time
   --keep-files                    with config apply: a config.toml alone leaves files/ as it is
+  --json                          with status, version, events, update check and label, config, fleet status: for a program
   --no-restart                    with update install: the new version waits for the next start
   --allow-older                   with update install: take an older version, or one that was given up
 
@@ -59,6 +66,8 @@ const commands: Readonly<Record<string, CommandEntry>> = {
   update: { run: update, options: ['--json', '--no-restart', '--allow-older'] },
   config: { run: config, options: ['--json', '--keep-files'], values: ['--confirm'] },
   network: { run: network },
+  fleet: { run: fleet, options: ['--json', '--ca'] },
+  report: { run: report },
   watchdog: { run: watchdog },
   // For units and RAUC.
   activate: { run: activate },
@@ -66,9 +75,15 @@ const commands: Readonly<Record<string, CommandEntry>> = {
   provision: { run: provision },
   'recover-config': { run: recoverConfig },
   verify: { run: verify },
+  'usb-update': { run: usbUpdate },
   'api-front': { run: () => apiFront(process.env) },
   'config-worker': { run: () => configWorker(process.env) },
   'rauc-pre-install': { run: () => raucPreInstall(process.env) },
+}
+
+/** A single - is standard output. */
+function isOption(argument: string): boolean {
+  return argument.startsWith('-') && argument !== '-'
 }
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -84,7 +99,7 @@ async function main(argv: readonly string[]): Promise<number> {
   for (let index = 0; index < rest.length; index += 1) {
     const argument = rest[index]!
     const [option = ''] = argument.split('=', 1)
-    if (!argument.startsWith('-')) args.push(argument)
+    if (!isOption(argument)) args.push(argument)
     else if (command.values?.includes(option)) {
       const value = argument === option ? rest[++index] : argument.slice(option.length + 1)
       if (value === undefined) throw new UsageError(`${option} needs a value`)

@@ -9,6 +9,7 @@ const line: CommandLine = {
     memoryBytes: 1024 * 1024 * 1024,
     watchdog: false,
     display: false,
+    usb: false,
     agentLanes: 1,
     macs: [defaultMac(0)],
   },
@@ -62,7 +63,13 @@ const slotOf = (args: readonly string[], model: string) =>
 test('what is added to a machine moves nothing that was there', () => {
   const more = qemuArguments({
     ...line,
-    hardware: { ...line.hardware, watchdog: true, display: true, macs: [defaultMac(0), defaultMac(1)] },
+    hardware: {
+      ...line.hardware,
+      watchdog: true,
+      display: true,
+      usb: true,
+      macs: [defaultMac(0), defaultMac(1)],
+    },
     extraDisks: [{ path: '/disks/x.qcow2', format: 'qcow2' }],
     nics: [...line.nics, { kind: 'bridge', bridge: 'lan' }],
     plugs: [undefined, 'tap,ifname=tap0'],

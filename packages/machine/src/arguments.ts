@@ -30,6 +30,7 @@ export interface Hardware {
   readonly memoryBytes: number
   readonly watchdog: boolean
   readonly display: boolean
+  readonly usb: boolean
   readonly agentLanes: number
   readonly macs: readonly string[]
 }
@@ -67,6 +68,7 @@ export const slots = {
   serial: 4,
   watchdog: 5,
   display: 6,
+  usb: 7,
   extraDisks: 8,
   nics: 16,
 } as const
@@ -122,6 +124,7 @@ export function qemuArguments(line: CommandLine): string[] {
       ? ['-device', device('i6300esb', slots.watchdog), '-action', 'watchdog=reset']
       : []),
     ...(hardware.display ? ['-device', device('virtio-gpu-pci', slots.display)] : []),
+    ...(hardware.usb ? ['-device', device('qemu-xhci', slots.usb, 'id=usb')] : []),
     ...line.nics.flatMap((nic, index) => nicArguments(nic, index, hardware.macs[index]!, line.plugs[index])),
     ...line.firmwareConfig.flatMap(({ name, path }) => ['-fw_cfg', `name=${name},file=${commas(path)}`]),
     ...(line.incoming ? ['-incoming', 'defer'] : []),

@@ -14,6 +14,7 @@ export {
   type Range,
 } from './recording/cut.ts'
 export { type LogEntry, WriteLog } from './recording/write-log.ts'
+export { runChecked } from './run.ts'
 export { type RestoreOptions, restore } from './state/restore.ts'
 export { findState } from './state/state-file.ts'
 export type * from './types.ts'

@@ -47,6 +47,7 @@ export function hardwareOf(options: MachineOptions): Hardware {
     memoryBytes: options.memoryBytes ?? 1024 * MiB,
     watchdog: options.watchdog ?? false,
     display: options.display ?? false,
+    usb: options.usb ?? false,
     agentLanes: (options.agent ?? true) ? agentLanes : 0,
     macs: (options.nics ?? []).map((nic, index) => nic.mac ?? defaultMac(index)),
   }

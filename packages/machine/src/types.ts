@@ -44,6 +44,8 @@ export interface MachineOptions {
   readonly watchdog?: boolean
   /** A display device, needed by `screenshot`. Default: false. */
   readonly display?: boolean
+  /** An empty USB controller; `device_add` of `qmp` plugs things into its bus `usb.0`. Default: false. */
+  readonly usb?: boolean
   /** The root shell into the guest (`succeed` and friends). Default: true. */
   readonly agent?: boolean
   /** systemd credentials handed to the guest beside the agent's own. Names: at most 28 characters. */

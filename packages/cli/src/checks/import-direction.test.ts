@@ -23,6 +23,6 @@ test('each wrong direction is named with what would be right', () => {
     'packages/machine/src/qemu.ts imports "@atomixos/config" of packages/config, but packages/machine may import nothing of ours',
     'packages/image/src/a.ts imports "../../device/src/b.ts" of packages/device, but packages/image may import packages/config',
     'packages/config/src/a.ts imports "node:fs", but packages/config is pure',
-    'e2e/boot.ts imports "@atomixos/image/tree/tree.ts" of packages/image, but e2e may import packages/machine, system, packages/config',
+    'e2e/boot.ts imports "@atomixos/image/tree/tree.ts" of packages/image, but e2e may import packages/machine, packages/fleet, system, packages/config',
   ])
 })

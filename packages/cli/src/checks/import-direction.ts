@@ -10,9 +10,13 @@ export const allowedImports: Readonly<Record<string, readonly string[]>> = {
   'packages/image': ['packages/config'],
   'packages/device': ['packages/config'],
   'packages/machine': [],
+  'packages/fleet': ['packages/config'],
   system: ['packages/config', 'packages/image'],
-  'packages/cli': ['packages/config', 'packages/image', 'packages/machine', 'system', 'e2e'],
-  e2e: ['packages/machine', 'system', 'packages/config'],
+  'packages/cli': [
+    ...['packages/config', 'packages/image', 'packages/machine', 'packages/fleet'],
+    ...['system', 'e2e'],
+  ],
+  e2e: ['packages/machine', 'packages/fleet', 'system', 'packages/config'],
   bench: ['packages/config', 'packages/image', 'packages/machine', 'system', 'packages/cli', 'e2e'],
 }
 
@@ -21,6 +25,7 @@ const partOfPackage: Readonly<Record<string, string>> = {
   '@atomixos/image': 'packages/image',
   '@atomixos/device': 'packages/device',
   '@atomixos/machine': 'packages/machine',
+  '@atomixos/fleet': 'packages/fleet',
   '@atomixos/system': 'system',
   '@atomixos/cli': 'packages/cli',
   '@atomixos/e2e': 'e2e',

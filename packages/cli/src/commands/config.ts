@@ -1,6 +1,7 @@
 import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
-import { parseLanSettings } from '@atomixos/config'
+import { basename, dirname, join, resolve } from 'node:path'
+import { type Problem, parseLanSettings } from '@atomixos/config'
+import { inMiB } from '@atomixos/config/operator/bundle.ts'
 import {
   findKeys,
   folderMode,
@@ -16,6 +17,7 @@ import {
 } from '@atomixos/config/operator/index.ts'
 import { UserError } from '@atomixos/image/errors.ts'
 import type { Command } from 'commander'
+import { type BundleFolder, bundleFormatOf, readBundleFolder, writeBundle } from '../config/pack-bundle.ts'
 import { showProblems } from '../config/show-problems.ts'
 import type { CommandContext } from '../context.ts'
 
@@ -30,12 +32,14 @@ docs/config.md tells what a config.toml may say.
 
 Examples:
   ./atomixos config validate config.toml
+  ./atomixos config pack docs/examples/proxy --out gateway.tar.zst
   ./atomixos config render config.toml --out rendered
   ./atomixos config explain activation.allow_degraded
   ./atomixos config schema --out config.schema.json
 `,
     )
   addValidate(config)
+  addPack(config, context)
   addRender(config, context)
   addLanRange(config)
   addExplain(config)
@@ -78,6 +82,109 @@ Examples:
       }
       if (!valid) process.exitCode = 1
     })
+}
+
+function addPack(config: Command, context: CommandContext): void {
+  config
+    .command('pack')
+    .description('make a bundle of config.toml and the files that belong to it')
+    .argument('<dir>', 'a folder with config.toml and, if there are any, files/')
+    .option('-o, --out <FILE>', 'the bundle, .tar.zst or .tar.gz; left out: NAME-OF-THE-FOLDER.tar.zst here')
+    .option('--json', 'the bundle, its images, problems and warnings as JSON')
+    .addHelpText(
+      'after',
+      `
+Validates the configuration first, and the files: names, sizes, and whether somebody names the images in files/images/.
+The same files give the same bytes. What else lies in the folder is not packed.
+
+Exit codes: 0 packed, 1 a device would not take it and nothing was written, 2 it cannot be read or written.
+
+Examples:
+  ./atomixos config pack gateway
+  ./atomixos config pack docs/examples/proxy --out proxy.tar.gz
+  ./atomixos config pack gateway --json | jq -r .bundle.sha256
+`,
+    )
+    .action(async (dir: string, options: JsonOption & { out?: string }) => {
+      const outPath = options.out ?? `${basename(resolve(dir))}.tar.zst`
+      const format = bundleFormatOf(outPath)
+      if (format === undefined) {
+        const hint = 'let it end in .tar.zst or .tar.gz'
+        throw new UserError(`${outPath} does not say how it is compressed`, { hint, exitCode: 2 })
+      }
+      const folder = await readBundleFolder(dir)
+      const taken = folder.parsed.config !== undefined && folder.problems.length === 0
+      if (!options.json) process.stderr.write(showFolder(dir, folder))
+      const packed = taken ? await pack(folder, { dir, outPath, format }) : undefined
+      if (options.json) process.stdout.write(`${JSON.stringify(packJson(folder, packed), undefined, 2)}\n`)
+      else if (packed !== undefined) {
+        const carried = folder.images.flatMap(({ images, containers }) =>
+          containers.length > 0 ? images : [],
+        )
+        const images = carried.length === 0 ? '' : `, with ${carried.join(', ')}`
+        process.stdout.write(
+          `${outPath}: ${inMiB(packed.sizeBytes)}, ${counted(folder.members.length, 'member')}${images}\n`,
+        )
+      }
+      if (taken) return
+      const problems = folder.parsed.problems.length + folder.problems.length
+      if (options.json) process.exitCode = 1
+      else throw new UserError(`${dir}: ${counted(problems, 'problem')}`, { hint: 'nothing was packed' })
+    })
+
+  async function pack(folder: BundleFolder, target: Omit<Parameters<typeof writeBundle>[1], 'signal'>) {
+    const total = folder.members.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+    const task = context.reporter.task(`pack ${target.outPath}`)
+    try {
+      const packed = await writeBundle(folder, {
+        ...target,
+        signal: context.signal,
+        onProgress: (done) => task.progress(Math.min(done, total), total, 'bytes'),
+      })
+      task.done()
+      return packed
+    } catch (error) {
+      task.failed()
+      if (error instanceof UserError || context.signal.aborted) throw error
+      return unwritable(target.outPath)(error as Error)
+    }
+  }
+}
+
+function showFolder(dir: string, folder: BundleFolder): string {
+  const { source, parsed, problems, warnings, leftOut } = folder
+  const file = join(dir, 'config.toml')
+  const text = Buffer.from(source).toString('utf8')
+  const located = ({ path, ...rest }: Problem) => ({ path: shownPath(path), ...rest })
+  const shown = [
+    showProblems(file, text, parsed.warnings, 'warning'),
+    showProblems(dir, '', warnings.map(located), 'warning'),
+    ...leftOut.map(
+      (name) => `${dir}: ${shownPath(name)} is not packed: a bundle is config.toml and files/\n`,
+    ),
+    showProblems(file, text, parsed.problems),
+    showProblems(dir, '', problems.map(located)),
+  ]
+  return shown.filter((part) => part !== '').join('\n')
+}
+
+/** Names of files must not speak to the terminal. */
+function shownPath(path: string): string {
+  return path.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '?')
+}
+
+function packJson(
+  folder: BundleFolder,
+  packed: Awaited<ReturnType<typeof writeBundle>> | undefined,
+): unknown {
+  const { parsed, images, leftOut, members } = folder
+  return {
+    bundle: packed ?? null,
+    members: members.length,
+    ...{ images, leftOut },
+    problems: [...parsed.problems, ...folder.problems],
+    warnings: [...parsed.warnings, ...folder.warnings],
+  }
 }
 
 function addRender(config: Command, context: CommandContext): void {

@@ -1,13 +1,14 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { bundlesOfStory } from '@atomixos/e2e/bundle-fixtures.ts'
+import { bundlesOfStory, examplesOfStory, imagesOfStory } from '@atomixos/e2e/bundle-fixtures.ts'
 import type { CampaignSetup } from '@atomixos/e2e/setup.ts'
 import { UserError } from '@atomixos/image/errors.ts'
 import type { Command } from 'commander'
+import { buildAppImages, packExamples } from '../app-images.ts'
 import { type Counts, runVitest } from '../checks/vitest.ts'
 import type { CommandContext } from '../context.ts'
 import { buildBundleFixtures } from '../e2e-bundles.ts'
-import { openImageTree, openMachineTree } from '../machine-tools.ts'
+import { openFleetTree, openImageTree, openMachineTree } from '../machine-tools.ts'
 import { build } from '../pipeline.ts'
 
 const suffix = '.e2e.ts'
@@ -107,8 +108,17 @@ export async function prepareE2e(
     context,
     names.flatMap((name) => bundlesOfStory[name] ?? []),
   )
+  const images = await buildAppImages(
+    context,
+    names.flatMap((name) => imagesOfStory[name] ?? []),
+  )
+  const examples = await packExamples(
+    context,
+    names.flatMap((name) => examplesOfStory[name] ?? []),
+  )
   const tree = await openMachineTree(context)
   const imageTree = await openImageTree(context)
+  const fleetTree = await openFleetTree(context)
   const workDir = e2eWorkDir(context)
   await mkdir(workDir, { recursive: true })
   const setupPath = join(workDir, 'setup.json')
@@ -121,7 +131,10 @@ export async function prepareE2e(
         workDir,
         programsDir: tree.dir,
         imageProgramsDir: imageTree.dir,
+        fleetProgramsDir: fleetTree.dir,
         bundles,
+        images,
+        examples,
         thorough,
         campaign,
       },

@@ -1,6 +1,6 @@
 /** The real command on a folder of its own, with the development keys of this checkout. */
 import { spawn } from 'node:child_process'
-import { copyFile, mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -105,6 +105,42 @@ test('a release is published, halted, gone on with, staged anew and renewed', {
   expect((await run('show', feed)).stdout).toContain('release      1.5.0, from 1.4.0 on\n')
 })
 
+test('what is for everybody is the answer to the simple question, too', { timeout: 240_000 }, async () => {
+  const latest = () =>
+    readFile(join(feed, 'api/v1/updates/latest'), 'utf8').then(
+      (body) => JSON.parse(body) as { version: string; bundle_url: string },
+      () => undefined,
+    )
+  const { bundle } = await succeed('publish', feed, bundles.old!)
+  expect(await latest()).toEqual({ version: '1.3.0', bundle_url: bundle.path })
+  // Nothing can be told to a tenth of those who ask.
+  await succeed('publish', feed, bundles.one!, '--rollout', '10%@now', '--deltas', '0')
+  expect(await latest()).toMatchObject({ version: '1.3.0' })
+  await succeed('rollout', feed, '100%@now')
+  expect(await latest()).toMatchObject({ version: '1.4.0' })
+  await succeed('pause', feed, '--reason', 'no LAN')
+  expect(await latest()).toBeUndefined()
+  await succeed('resume', feed)
+  expect(await latest()).toMatchObject({ version: '1.4.0' })
+  // Who is below the floor takes the way there first; who is above it, knows channels.
+  const { bundle: next } = await succeed('publish', feed, bundles.two!, '--floor', '1.4.0', '--deltas', '0')
+  expect(next.path).toContain('1.5.0')
+  expect(await latest()).toMatchObject({ version: '1.4.0' })
+})
+
+test('one file cannot answer two boards, and another channel answers nobody', {
+  timeout: 240_000,
+}, async () => {
+  await succeed('publish', feed, bundles.old!, '--channel', 'beta')
+  expect(await files()).toHaveLength(2)
+  await mkdir(join(feed, 'channels/other'), { recursive: true })
+  await writeFile(join(feed, 'channels/other/stable.channel'), '')
+  const result = await run('publish', feed, bundles.old!)
+  expect(result).toMatchObject({ exitCode: 0 })
+  expect(result.stderr).toContain('/api/v1/updates/latest stays as it is: the feed has several boards')
+  expect(await files()).not.toContain('latest')
+})
+
 test('deltas come from the last versions that the feed holds, and are listed with their share', {
   timeout: 240_000,
 }, async () => {
@@ -145,7 +181,7 @@ test('a bundle in the feed that devices would not run is no beginning of a delta
 test('deltas are left out where they are not wanted, or of no use', { timeout: 240_000 }, async () => {
   await succeed('publish', feed, bundles.old!)
   await succeed('publish', feed, bundles.one!, '--deltas', '0')
-  expect(await files()).toHaveLength(3)
+  expect(await files()).toHaveLength(4)
   // Devices that run 1.3.0 do not take it directly.
   const { deltas } = await succeed('publish', feed, bundles.two!, '--floor', '1.4.0')
   expect(deltas.map(({ from }) => from)).toEqual(['1.4.0'])

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import {
@@ -10,6 +10,7 @@ import {
   compareVersionTexts,
   defaultChannelName,
   isVersionText,
+  updateApi,
 } from '@atomixos/config'
 import { inspectBundle } from '@atomixos/image/bundle/inspect.ts'
 import { readBundle } from '@atomixos/image/bundle/read.ts'
@@ -34,6 +35,7 @@ import {
   replaceFile,
   requireFolder,
 } from '@atomixos/image/feed/feed-tree.ts'
+import { simpleAnswer, simpleAnswerVersion } from '@atomixos/image/feed/simple-answer.ts'
 import type { ToolTree } from '@atomixos/image/tools/tools.ts'
 import { type Command, InvalidArgumentError } from 'commander'
 import type { CommandContext } from '../context.ts'
@@ -135,7 +137,8 @@ function addPublish(feed: Command, context: CommandContext): void {
       'after',
       `
 The bundle is verified as a device would; its board and version are what it says. The bundle is there first, the channel
-last. With a floor, the release until now stays for devices below it.
+last. With a floor, the release until now stays for devices below it. Systems that know no channels get what is for everybody
+as the file api/v1/updates/latest.
 
 Deltas are made from the bundles that are in the feed: seconds to minutes each, and about five times the bundle's size
 in memory. Each is tried out before it is published; a device that can't use it takes the full bundle.
@@ -219,6 +222,7 @@ async function runPublish(
       )
     }
     await replaceChannel(publisher, path, after)
+    await replaceSimpleAnswer(context, dir, after, nowMs)
     report(context, after, nowMs, options)
   })
 }
@@ -326,6 +330,7 @@ async function change(
     })
     const after = edit(before, when)
     await replaceChannel(publisher, path, after)
+    await replaceSimpleAnswer(context, dir, after, when.nowMs)
     report(context, after, when.nowMs, options)
   })
 }
@@ -379,6 +384,31 @@ async function replaceChannel(publisher: Publisher, path: string, channel: Chann
     await writeChannelFile(tools, { channel, signer, signingTimeSeconds, outPath })
     await readChannelFile(tools, { path: outPath, keyringPath })
   })
+}
+
+/**
+ * For systems that know no channels, and ask the simple question: one file for all of them, so only where a feed has one
+ * board. A release that is not for everybody leaves what was there before, but never itself.
+ */
+async function replaceSimpleAnswer(
+  context: CommandContext,
+  dir: string,
+  channel: Channel,
+  nowMs: number,
+): Promise<void> {
+  if (channel.channel !== defaultChannelName) return
+  const path = join(dir, updateApi.latestPath)
+  const text = simpleAnswer(channel, nowMs)
+  const before = await readFile(path, 'utf8').catch(() => undefined)
+  if (text === undefined) {
+    if (before !== undefined && simpleAnswerVersion(before) === channel.release.version) await rm(path)
+  } else if ((await listChannels(dir)).some(({ board }) => board !== channel.board)) {
+    context.reporter.warn(
+      `${updateApi.latestPath} stays as it is: the feed has several boards, and that file is one for all`,
+    )
+  } else if (text !== before) {
+    await replaceFile(path, (unfinished) => writeFile(unfinished, text))
+  }
 }
 
 function report(

@@ -3,11 +3,12 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
 import { copyFile, mkdir, mkdtemp, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { constants, setPriority, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MiB } from '@atomixos/config'
+import { leastToml } from '@atomixos/config/operator/test-configs.ts'
 import type { Gpt } from '@atomixos/image/disk/gpt.ts'
 import { attachLoop, runTool, whyNoLoopDevices } from '@atomixos/image/flash/test-devices.ts'
 import { writeTestImage } from '@atomixos/image/flash/test-image.ts'
@@ -28,7 +29,7 @@ beforeAll(async () => {
   image = join(dir, 'atomixos-trixie-rock64.img')
   gpt = await writeTestImage(image, given, 4)
   config = join(dir, 'operator.toml')
-  await writeFile(config, 'version = 1\n[users.me]\nisAdmin = true\n')
+  await writeFile(config, leastToml)
 })
 afterAll(async () => {
   await rm(dir, { recursive: true, force: true })
@@ -71,6 +72,8 @@ function headIsEmpty(path: string): boolean {
  * what comes after. It is stopped then, however slow what follows here is, until `SIGCONT`.
  */
 async function stopWhileItWrites(child: ChildProcess, path: string): Promise<void> {
+  // On a busy machine the hand comes first: what the command does in one slice stays short.
+  setPriority(child.pid!, constants.priority.PRIORITY_LOW)
   for (let slices = 0; slices < 20_000; slices++) {
     child.kill('SIGSTOP')
     if (headIsEmpty(path)) return
@@ -124,7 +127,9 @@ describe('flash', () => {
   test('puts a configuration onto the boot partition, and changes nothing else', async () => {
     const { stdout, stderr, exitCode } = await run('-y', '--config', config, '-i', image, card)
     expect(exitCode, stderr).toBe(0)
-    expect(stderr).toContain(`Seed    ${config} (38 bytes) becomes config.toml on the boot partition`)
+    expect(stderr).toContain(
+      `Seed    ${config} (${leastToml.length} bytes) becomes config.toml on the boot partition`,
+    )
     expect(stdout).toContain('config.toml is on its boot partition.')
     expect(await seedOf(card)).toEqual(await readFile(config))
     const [before, after] = [await readFile(image), await readFile(card)]

@@ -18,7 +18,10 @@ export const sections: readonly Section[] = [
       'docs/api.md',
       'docs/network.md',
       'docs/operations.md',
+      'docs/logs.md',
+      'docs/fleet.md',
       'docs/recovery.md',
+      'docs/serial-recovery.md',
     ],
   },
   {
@@ -27,6 +30,7 @@ export const sections: readonly Section[] = [
       'docs/roll-out.md',
       'docs/updates.md',
       'docs/feed.md',
+      'docs/usb.md',
       'docs/bundles.md',
       'docs/keys.md',
       'docs/releasing.md',

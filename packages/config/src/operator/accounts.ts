@@ -7,7 +7,7 @@ export const reservedAccounts: ReadonlySet<string> = new Set([
   'api-front',
   ...['systemd-network', 'systemd-resolve', 'systemd-timesync', 'systemd-journal', 'systemd-coredump'],
   ...['daemon', 'bin', 'sys', 'sync', 'games', 'man', 'lp', 'mail', 'news', 'uucp', 'proxy', 'www-data'],
-  ...['backup', 'list', 'irc', '_apt', 'openvpn', 'rauc'],
+  ...['backup', 'list', 'irc', '_apt', 'openvpn', 'rauc', 'fleet-link', 'syslog'],
   // A user has a group of the same name, and must not get into one of these that way.
   ...['adm', 'tty', 'disk', 'kmem', 'dialout', 'cdrom', 'floppy', 'tape', 'sudo', 'audio', 'src', 'shadow'],
   ...['utmp', 'video', 'staff', 'users', 'nogroup', 'input', 'kvm', 'render', 'sgx', 'clock', 'crontab'],

@@ -111,17 +111,28 @@ async function makeHome({ name, id }: Operator): Promise<void> {
   await rename(unfinished, home)
 }
 
-/** What the user has running, and shells that `run0` gave: those run as root, in units of their own. */
+/**
+ * What the user has running, and shells that `run0` gave: those run as root, in units of their own. By id: a name that is
+ * gone from the accounts is nobody's.
+ */
 async function endSessions(name: string, log: ActivationLog): Promise<void> {
   const id = (await lstat(join(homeFolder, name)).catch(() => undefined))?.uid
-  const units = id === undefined ? [] : await elevatedUnits(id)
+  if (id === undefined) return
+  const units = await elevatedUnits(id)
   if (units.length > 0) {
     const stopped = await runProgram(['/usr/bin/systemctl', 'stop', '--', ...units], { timeoutMs })
     if (stopped.exitCode !== 0) log.warn(`user ${name}: ${lastLine(stopped)}`)
   }
-  const known = await runProgram(['/usr/bin/loginctl', 'show-user', '--property=Name', name], { timeoutMs })
-  if (known.exitCode !== 0) return
-  const ended = await runProgram(['/usr/bin/loginctl', 'terminate-user', name], { timeoutMs })
+  // logind has a file for everybody who has a session.
+  if ((await lstat(`/run/systemd/users/${id}`).catch(() => undefined)) === undefined) return
+  const manager = [
+    'org.freedesktop.login1',
+    '/org/freedesktop/login1',
+    'org.freedesktop.login1.Manager',
+  ] as const
+  const ended = await runProgram(['/usr/bin/busctl', 'call', ...manager, 'TerminateUser', 'u', String(id)], {
+    timeoutMs,
+  })
   if (ended.exitCode !== 0) log.warn(`user ${name}: ${lastLine(ended)}`)
 }
 

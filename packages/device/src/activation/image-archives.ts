@@ -1,13 +1,11 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { imageArchivesFolder, loadedArchivesPath } from '@atomixos/config'
+import { imageOf, isArchiveName, isNamed, namesInArchive } from '@atomixos/config/operator/image-names.ts'
 import { readOptional } from '../durable-file.ts'
 import { lastLine, runProgram } from '../run-program.ts'
 import type { ActivationLog } from './activate-network.ts'
-import { imageOf, isNamed, type Mode, namesInArchive, type Quadlet } from './quadlet-plan.ts'
-
-/** Some names that a task is made of by lines and words would break it. */
-const namePattern = /^[A-Za-z0-9_][A-Za-z0-9._+@-]*$/
+import type { Mode, Quadlet } from './quadlet-plan.ts'
 
 /**
  * Which archives of images have to be loaded, and for whom: those that a container names, unless that very file was
@@ -19,7 +17,7 @@ export async function archiveTasks(quadlets: readonly Quadlet[], log: Activation
   const tasks: string[] = []
   for (const name of names.sort()) {
     const path = join(imageArchivesFolder, name)
-    if (!namePattern.test(name)) {
+    if (!isArchiveName(name)) {
       log.warn(`${path}: not loaded; give it a name of letters, digits, dots and dashes`)
       continue
     }

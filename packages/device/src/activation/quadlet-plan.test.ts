@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { imageOf, isNamed, namesInArchive, planQuadlets, type Quadlet } from './quadlet-plan.ts'
+import { planQuadlets, type Quadlet } from './quadlet-plan.ts'
 
 function quadlet(unit: string, text: string, mode: Quadlet['mode'] = 'rootless'): Quadlet {
   const dot = unit.lastIndexOf('.')
@@ -59,43 +59,4 @@ describe('the plan', () => {
     const reading = quadlet('r.container', '[Container]\nImage=x:1\nVolume=/data/config/files/www:/www:ro\n')
     expect(stopped([reading, other], [reading, other])).toEqual(['r.service'])
   })
-})
-
-describe('images', () => {
-  test.each([
-    ['[Container]\nImage=localhost/app:1\n', 'localhost/app:1'],
-    ['[Container]\nImage=web.build\n', undefined],
-  ])('%j names %s', (text, image) => {
-    expect(imageOf({ unit: 'a.container', text })).toBe(image)
-    expect(imageOf({ unit: 'a.volume', text })).toBeUndefined()
-  })
-
-  test.each([
-    ['localhost/app:1', 'localhost/app:1', true],
-    ['app:1', 'localhost/app:1', true],
-    ['localhost/app', 'localhost/app:latest', true],
-    ['localhost:5000/app', 'localhost:5000/app:latest', true],
-    ['app:1', 'localhost/myapp:1', false],
-    ['localhost/app:1', 'localhost/app:2', false],
-  ])('%s is what %s is called: %s', (image, name, is) => {
-    expect(isNamed(image, [name])).toBe(is)
-  })
-
-  test('names in both kinds of archives', () => {
-    const docker =
-      '[{"Config":"a.json","RepoTags":["localhost/app:1","localhost/app:latest"],"Layers":["[{}]"]}]'
-    const oci =
-      '{"schemaVersion":2,"manifests":[{"annotations":{"org.opencontainers.image.ref.name":"a/b:2"}},{}]}'
-    expect(namesInArchive(docker)).toEqual(['localhost/app:1', 'localhost/app:latest'])
-    expect(namesInArchive(`${oci}\n`)).toEqual(['a/b:2'])
-    expect(namesInArchive(docker + oci)).toEqual(['localhost/app:1', 'localhost/app:latest', 'a/b:2'])
-    expect(namesInArchive(oci + docker)).toContain('localhost/app:1')
-  })
-
-  test.each(['', '{', '[[', 'null', '"x"', '[null]', '{"manifests":[null]}', '[{"RepoTags":[7]}]'])(
-    '%j names nothing',
-    (text) => {
-      expect(namesInArchive(text)).toEqual([])
-    },
-  )
 })

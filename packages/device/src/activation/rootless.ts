@@ -1,4 +1,4 @@
-import { rootlessId } from '@atomixos/config/operator/accounts.ts'
+import { rootlessAccount, rootlessId } from '@atomixos/config/operator/accounts.ts'
 import { type ProgramResult, runProgram } from '../run-program.ts'
 
 /** Where Quadlet looks for the units of that account: in memory, and not the account's to change. */
@@ -17,7 +17,7 @@ export function runRootless(
       '/usr/bin/setpriv',
       ...['--reuid', id, '--regid', id, '--init-groups'],
       '/usr/bin/env',
-      ...['-C', '/', `XDG_RUNTIME_DIR=${runtimeFolder}`, 'HOME=/data/containers/appsvc/home'],
+      ...['-C', '/', `USER=${rootlessAccount}`, `XDG_RUNTIME_DIR=${runtimeFolder}`],
       ...argv,
     ],
     options,

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseConfig, renderConfig } from '@atomixos/config/operator/index.ts'
 import { leastToml } from '@atomixos/config/operator/test-configs.ts'
@@ -44,7 +44,8 @@ function makeOld({ active }: ConfigFolders): void {
   mkdirSync(join(active, 'openvpn/keys'), { recursive: true })
   writeFileSync(join(active, 'openvpn/client.conf'), 'remote', { mode: 0o600 })
   writeFileSync(join(active, 'openvpn/keys/k'), 'K', { mode: 0o600 })
-  writeFileSync(join(active, 'ssh-wan-enabled'), '')
+  for (const name of ['ssh-wan-enabled', 'usb-update-enabled', 'fleet.json'])
+    writeFileSync(join(active, name), '')
   writeFileSync(join(active, 'config.toml'), leastToml)
   mkdirSync(join(active, 'files'))
   writeFileSync(join(active, 'files/old'), 'old')
@@ -63,7 +64,8 @@ describe('a candidate', () => {
     expect(text).toContain('./files/secret 750 "S"')
     expect(text).toContain('./openvpn/client.conf 600 "remote"')
     expect(text).toContain('./openvpn/keys/k 600 "K"')
-    expect(text).toContain('./ssh-wan-enabled 644 ""')
+    for (const name of ['ssh-wan-enabled', 'usb-update-enabled', 'fleet.json'])
+      expect(text).toContain(`./${name} 644 ""`)
     expect(text).toContain('./config.toml 600 ')
     expect(text).not.toContain('files/old')
   })
@@ -129,60 +131,65 @@ describe('recovery', () => {
   })
 })
 
+type Prepare = (folders: ConfigFolders) => void
+
+/** From the first byte to the end, kept or taken back. */
+const stories = {
+  keep: async (disk: Disk, folders: ConfigFolders) => {
+    await makeNew(disk, folders)
+    promote(disk, folders, ownOwnerIds)
+    keepNew(disk, folders)
+  },
+  undo: async (disk: Disk, folders: ConfigFolders) => {
+    await makeNew(disk, folders)
+    promote(disk, folders, ownOwnerIds)
+    recover(disk, folders, ownOwnerIds)
+  },
+}
+
+/** What is there when nothing interrupts. */
+async function whole(
+  prepare: Prepare,
+  story: keyof typeof stories,
+): Promise<{ old: string; new: string; calls: number }> {
+  const folders = testFolders()
+  prepare(folders)
+  recover(realDisk, folders, ownOwnerIds)
+  const old = treeText(folders.active)
+  removeTree(realDisk, folders.active)
+  prepare(folders)
+  const counting = diskWithPowerFor(Number.POSITIVE_INFINITY)
+  await stories.keep(counting.disk, folders)
+  const after = treeText(folders.active)
+  if (story === 'keep') return { old, new: after, calls: counting.calls() }
+  const other = testFolders()
+  prepare(other)
+  const undoing = diskWithPowerFor(Number.POSITIVE_INFINITY)
+  await stories.undo(undoing.disk, other)
+  return { old, new: after, calls: undoing.calls() }
+}
+
+async function interrupted(prepare: Prepare, story: keyof typeof stories, at: number) {
+  const folders = testFolders()
+  prepare(folders)
+  await expect(stories[story](diskWithPowerFor(at).disk, folders)).rejects.toThrow(PowerCut)
+  return folders
+}
+
 describe.each([
   ['a device that has a configuration', makeOld],
   ['a device that has none', ({ active }: ConfigFolders) => void mkdirSync(active)],
   ['a device without the folder', () => {}],
 ])('power cuts: %s', (_, prepare) => {
-  /** From the first byte to the end, kept or taken back. */
-  const stories = {
-    keep: async (disk: Disk, folders: ConfigFolders) => {
-      await makeNew(disk, folders)
-      promote(disk, folders, ownOwnerIds)
-      keepNew(disk, folders)
-    },
-    undo: async (disk: Disk, folders: ConfigFolders) => {
-      await makeNew(disk, folders)
-      promote(disk, folders, ownOwnerIds)
-      recover(disk, folders, ownOwnerIds)
-    },
-  }
-
-  /** What is there when nothing interrupts. */
-  async function whole(story: keyof typeof stories): Promise<{ old: string; new: string; calls: number }> {
-    const folders = testFolders()
-    prepare(folders)
-    recover(realDisk, folders, ownOwnerIds)
-    const old = treeText(folders.active)
-    removeTree(realDisk, folders.active)
-    prepare(folders)
-    const counting = diskWithPowerFor(Number.POSITIVE_INFINITY)
-    await stories.keep(counting.disk, folders)
-    const after = treeText(folders.active)
-    if (story === 'keep') return { old, new: after, calls: counting.calls() }
-    const other = testFolders()
-    prepare(other)
-    const undoing = diskWithPowerFor(Number.POSITIVE_INFINITY)
-    await stories.undo(undoing.disk, other)
-    return { old, new: after, calls: undoing.calls() }
-  }
-
-  async function interrupted(story: keyof typeof stories, at: number) {
-    const folders = testFolders()
-    prepare(folders)
-    await expect(stories[story](diskWithPowerFor(at).disk, folders)).rejects.toThrow(PowerCut)
-    return folders
-  }
-
   test.each(['keep', 'undo'] as const)(
     'at every call, to %s the new one: old or new, whole',
     async (story) => {
-      const expected = await whole(story)
+      const expected = await whole(prepare, story)
       expect(expected.calls).toBeGreaterThan(50)
       let olds = 0
       let news = 0
       for (let at = 1; at <= expected.calls; at += 1) {
-        const folders = await interrupted(story, at)
+        const folders = await interrupted(prepare, story, at)
         recover(realDisk, folders, ownOwnerIds)
         expect(entries(folders.data)).toEqual(['config'])
         const found = treeText(folders.active)
@@ -200,35 +207,59 @@ describe.each([
       else expect(news).toBe(0)
     },
   )
+})
 
-  test.each(['keep', 'undo'] as const)(
-    'and again at every call of the recovery from it (%s)',
-    async (story) => {
-      const expected = await whole(story)
-      let doubleCuts = 0
-      // All that follows the promotion, and a few before.
-      for (let at = expected.calls - 22; at <= expected.calls; at += 1) {
-        for (let second = 1; ; second += 1) {
-          const folders = await interrupted(story, at)
-          const { disk } = diskWithPowerFor(second)
-          let ended = false
-          try {
-            recover(disk, folders, ownOwnerIds)
-            ended = true
-          } catch (error) {
-            expect(error).toBeInstanceOf(PowerCut)
-          }
-          recover(realDisk, folders, ownOwnerIds)
-          expect(entries(folders.data)).toEqual(['config'])
-          expect([expected.old, expected.new]).toContain(treeText(folders.active))
-          rmSync(folders.data, { recursive: true })
-          if (ended) break
+test.each(['keep', 'undo'] as const)(
+  'power cuts at every call of the recovery from one (%s)',
+  async (story) => {
+    const expected = await whole(makeOld, story)
+    let doubleCuts = 0
+    // All that follows the promotion, and a few before; of the many removals every second one.
+    for (let at = expected.calls - 22; at <= expected.calls; at += 2) {
+      const left = await interrupted(makeOld, story, at)
+      for (let ended = false, second = 1; !ended; second += 1) {
+        const folders = testFolders()
+        cpSync(left.data, folders.data, { recursive: true })
+        try {
+          recover(diskWithPowerFor(second).disk, folders, ownOwnerIds)
+          ended = true
+        } catch (error) {
+          expect(error).toBeInstanceOf(PowerCut)
           doubleCuts += 1
         }
+        recover(realDisk, folders, ownOwnerIds)
+        expect(entries(folders.data)).toEqual(['config'])
+        expect([expected.old, expected.new]).toContain(treeText(folders.active))
+        rmSync(folders.data, { recursive: true })
       }
-      expect(doubleCuts).toBeGreaterThan(20)
-    },
-  )
+      rmSync(left.data, { recursive: true })
+    }
+    expect(doubleCuts).toBeGreaterThan(25)
+  },
+  180_000,
+)
+
+test('what is renamed is on the disk before, and the renaming is before anything is thrown away', async () => {
+  const folders = testFolders()
+  makeOld(folders)
+  const calls: string[] = []
+  const disk = Object.fromEntries(
+    Object.entries(realDisk).map(([name, call]) => [
+      name,
+      (...args: unknown[]) => {
+        if (!['exists', 'list', 'close'].includes(name)) calls.push(name)
+        return (call as (...args: unknown[]) => unknown)(...args)
+      },
+    ]),
+  ) as unknown as Disk
+  await makeNew(disk, folders)
+  promote(disk, folders, ownOwnerIds)
+  keepNew(disk, folders)
+  const inShort = calls.map((name) => (/^sync|^rename/.test(name) ? name : /^remove/.test(name) ? '-' : '+'))
+  expect(inShort.filter((name, index) => name !== inShort[index - 1] || /^sync|^rename/.test(name))).toEqual([
+    ...['+', 'syncAll', 'rename', 'rename', 'syncFolder'],
+    ...['rename', 'syncFolder', '-'],
+  ])
 })
 
 test('ids of accounts', () => {

@@ -4,7 +4,9 @@ import {
   configDroppedFolder,
   configFolder,
   configRollbackFolder,
+  fleetSettingsPath,
   sshOnWanPath,
+  usbUpdateAllowedPath,
 } from '@atomixos/config'
 import { folderMode, type RenderedFile } from '@atomixos/config/operator/index.ts'
 import { type Disk, linkTree, removeTree } from './disk.ts'
@@ -28,7 +30,9 @@ export const configFolders: ConfigFolders = {
 }
 
 /** What people put beside the configuration by hand, and keep over every change of it. */
-const carriedFiles = [sshOnWanPath.slice(configFolder.length + 1)]
+const carriedFiles = [sshOnWanPath, usbUpdateAllowedPath, fleetSettingsPath].map((path) =>
+  path.slice(configFolder.length + 1),
+)
 const carriedFolders = ['openvpn']
 
 /** An empty candidate, whatever an earlier attempt has left of one. */

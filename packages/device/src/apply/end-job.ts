@@ -1,4 +1,4 @@
-import type { NewEvent } from '../events/event.ts'
+import type { NewEvent } from '@atomixos/config'
 import type { Activator } from './activator.ts'
 import { type ConfigFolders, recover } from './config-folders.ts'
 import type { Disk } from './disk.ts'

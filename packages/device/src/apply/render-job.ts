@@ -1,5 +1,5 @@
+import { oneLine } from '@atomixos/config'
 import type { ConfigProblem } from '@atomixos/config/operator/index.ts'
-import { oneLine } from '../one-line.ts'
 import type { Job } from './job.ts'
 
 /** `config.toml:3:1: version: ...`, and below it what to do. Pure. */

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { NewEvent } from '@atomixos/config'
 import { apiPort, lanDefaults, parseNetworkFiles } from '@atomixos/config'
 import {
   activationPolicyOf,
@@ -7,7 +8,6 @@ import {
   parseConfig,
   renderConfig,
 } from '@atomixos/config/operator/index.ts'
-import type { NewEvent } from '../events/event.ts'
 import type { Activator } from './activator.ts'
 import { type BundleLimits, BundleRefused, bundleLimits } from './bundle-limits.ts'
 import {

@@ -1,6 +1,5 @@
-import { eventLogPath } from '@atomixos/config'
+import { eventLogPath, renderEvents } from '@atomixos/config'
 import { readEvents } from '../events/read-events.ts'
-import { renderEvents } from '../events/render-events.ts'
 
 export async function events(json: boolean): Promise<number> {
   const { events: recorded, problems } = readEvents(eventLogPath)

@@ -6,6 +6,7 @@ import {
   configRollbackFolder,
   freshFlashMarkerPath,
   operatorConfigPath,
+  rescueArgument,
   type SlotName,
 } from '@atomixos/config'
 import { readOptional } from '../durable-file.ts'
@@ -38,6 +39,10 @@ export async function verify(): Promise<number> {
   const freshFlash = existsSync(freshFlashMarkerPath)
   const running = again ? await observeRunning() : await concludeBoot(freshFlash)
   const state = running.boot.state[running.slot]
+  if (await isRescue()) {
+    recordEvents([{ event: 'rescue-shell', slot: running.slot, version: running.version }])
+    return say(0, 'somebody has a root shell on the console: nothing is confirmed, and nothing given up')
+  }
   // One that has not proved itself yet may be gone again before long.
   const provisioned = existsSync(operatorConfigPath) && !existsSync(configRollbackFolder)
   if (state === undefined && !provisioned) {
@@ -101,6 +106,11 @@ async function concludeBoot(freshFlash: boolean): Promise<Running> {
     say(0, `${event.event}: slot ${event.slot}: ${event.reason ?? event.detail}`)
   await writeFile(bootConcludedMarkerPath, '')
   return { slot, version, boot: after, records: settled.records }
+}
+
+async function isRescue(): Promise<boolean> {
+  const commandLine = (await readOptional('/proc/cmdline')) ?? ''
+  return commandLine.trim().split(' ').includes(rescueArgument)
 }
 
 const watchdogReason = 'the hardware watchdog reset the machine before this start'

@@ -11,7 +11,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
-import { type NewEvent, parseEventLine, type RecordedEvent } from './event.ts'
+import { type NewEvent, olderLogPath, parseEventLine, type RecordedEvent } from '@atomixos/config'
 import { withLogLock } from './log-lock.ts'
 
 /** So that one line stays a small write. */
@@ -23,11 +23,6 @@ export interface AppendOptions {
   readonly rotateAtBytes?: number
   readonly now?: () => Date
   readonly bootId?: string
-}
-
-/** The file before the current one. */
-export function olderLogPath(path: string): string {
-  return `${path}.1`
 }
 
 /**

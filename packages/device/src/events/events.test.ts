@@ -12,11 +12,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { type NewEvent, olderLogPath, type RecordedEvent, renderEvents } from '@atomixos/config'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { type AppendOptions, appendEvent, olderLogPath } from './append-event.ts'
-import type { NewEvent, RecordedEvent } from './event.ts'
+import { type AppendOptions, appendEvent } from './append-event.ts'
 import { readEvents } from './read-events.ts'
-import { renderEvents } from './render-events.ts'
 
 let dir: string
 let path: string

@@ -1,6 +1,5 @@
-import { eventLogPath } from '@atomixos/config'
+import { eventLogPath, type NewEvent } from '@atomixos/config'
 import { appendEvent } from './append-event.ts'
-import type { NewEvent } from './event.ts'
 
 /** Adds to the device's log. A disk that takes nothing is told to the journal, and stops nobody. */
 export function recordEvents(events: readonly NewEvent[]): void {

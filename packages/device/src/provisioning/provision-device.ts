@@ -1,6 +1,6 @@
+import { oneLine } from '@atomixos/config'
 import type { Job, JobSource } from '../apply/job.ts'
 import { problemLines } from '../apply/render-job.ts'
-import { oneLine } from '../one-line.ts'
 import type { Seed } from './read-seed.ts'
 import type { UsbPartition } from './usb-partitions.ts'
 

@@ -1,5 +1,4 @@
-import { bootTries, type SlotName, type SlotState } from '@atomixos/config'
-import type { NewEvent } from '../events/event.ts'
+import { bootTries, type NewEvent, type SlotName, type SlotState } from '@atomixos/config'
 import { applyChange, type BootChange, type BootState, otherSlot } from './boot-state.ts'
 import { noRecords, type SlotRecord, type SlotRecords, withFailedVersion, withSlot } from './records.ts'
 

@@ -92,7 +92,8 @@ function recentlyRefused(records: SlotRecords, nowMs: number): FailedVersion[] {
   return records.refusedVersions.filter(({ time }) => Math.abs(nowMs - Date.parse(time)) < refusedForMs)
 }
 
-function waitingVersion(boot: BootState, records: SlotRecords, other: 'A' | 'B'): string | undefined {
+/** What is installed into the other slot, which the next start takes. */
+export function waitingVersion(boot: BootState, records: SlotRecords, other: 'A' | 'B'): string | undefined {
   const waits = boot.state[other] === 'pending' && boot.order[0] === other && boot.left[other] !== 0
   return waits ? records.slots[other]?.version : undefined
 }

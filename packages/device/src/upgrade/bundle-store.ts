@@ -5,6 +5,7 @@ import {
   type DeltaSourceName,
   deltaDownloadPath,
   deltaRefusedPath,
+  deltaRoundsPath,
   partitionLinkFolder,
   type SlotName,
 } from '@atomixos/config'
@@ -12,7 +13,7 @@ import { recordEvents } from '../events/record-events.ts'
 import { readSystemFacts } from '../system-facts.ts'
 import { authorityPaths } from './ask-server.ts'
 import { fileIsHere, fileProblem } from './bundle-file.ts'
-import { readDeltaRefusal, writeDeltaRefusal } from './delta-refused.ts'
+import { noteVainRound, readDeltaRefusal, readVainRounds, writeDeltaRefusal } from './delta-refused.ts'
 import { readDownloadState } from './download-state.ts'
 import type { FetchDoors } from './fetch-bundle.ts'
 import { keepDownloading } from './keep-downloading.ts'
@@ -51,6 +52,12 @@ export function fetchDoors(
       const kept = await readDownloadState(`${bundleDownloadPath}.part.json`, { url: bundleUrl, version })
       return kept?.syncedBytes ?? 0
     },
+    vainRounds: (delta) => readVainRounds(deltaRoundsPath, delta),
+    noteRound: (delta, vain) => noteVainRound(deltaRoundsPath, delta, vain),
+    async deltaPartBytes({ url }) {
+      const kept = await readDownloadState(`${deltaDownloadPath}.part.json`, { url, version })
+      return kept?.syncedBytes ?? 0
+    },
     refusedBefore: (delta) => readDeltaRefusal(deltaRefusedPath, delta),
     async refuse(delta, reason) {
       recordEvents([{ event: 'delta-refused', version, reason }])
@@ -79,7 +86,8 @@ async function rebuild({ file }: Answer): Promise<void> {
   await removePart(bundleDownloadPath)
 }
 
-function partitionPath(name: DeltaSourceName, slot: SlotName): string {
+/** Where an image of a slot is. */
+export function partitionPath(name: DeltaSourceName, slot: SlotName): string {
   return `${partitionLinkFolder}/${name}-${slot.toLowerCase()}`
 }
 

@@ -1,5 +1,5 @@
+import { oneLine } from '@atomixos/config'
 import compareVersions from 'semver/functions/compare.js'
-import { oneLine } from '../one-line.ts'
 import type { FailedVersion } from '../slots/records.ts'
 import { type Answer, isVersion } from './parse-answer.ts'
 

@@ -1,10 +1,14 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { DeltaError } from '@atomixos/config'
 import { channelOf, nowMs, release } from '@atomixos/config/channel/test-channels.ts'
 import { describe, expect, test } from 'vitest'
 import { decideByChannel } from './decide-by-channel.ts'
+import { noteVainRound, readVainRounds } from './delta-refused.ts'
 import { type FetchDoors, fetchBundle } from './fetch-bundle.ts'
 import type { Answer } from './parse-answer.ts'
 import { type ServerErrorKind, UpdateServerError } from './server-error.ts'
+import { scratch } from './test-server.ts'
 
 const sha256 = 'cd'.repeat(32)
 const delta = { url: 'https://x.example/d', from: '1.3.0', sizeBytes: 2_500_000, sha256 }
@@ -21,8 +25,12 @@ async function fetched(options: {
   readonly rebuildError?: Error
   readonly refusedBefore?: string
   readonly partBytes?: number
+  readonly vainRounds?: number
+  /** Of the delta, before and after this round. */
+  readonly deltaPartBytes?: readonly [number, number]
 }) {
   const done: string[] = []
+  const deltaParts = [...(options.deltaPartBytes ?? [0, 0])]
   const doors: FetchDoors = {
     async fetchDelta() {
       done.push('delta')
@@ -35,6 +43,9 @@ async function fetched(options: {
     fetchWhole: async () => void done.push('whole'),
     partBytes: async () => options.partBytes ?? 0,
     refusedBefore: async () => options.refusedBefore,
+    vainRounds: async () => options.vainRounds ?? 0,
+    noteRound: async (_, vain) => void done.push(vain ? 'vain' : 'something came'),
+    deltaPartBytes: async () => deltaParts.shift() ?? 0,
     refuse: async (_, reason) => void done.push(`refuse: ${reason}`),
     say: () => {},
   }
@@ -89,12 +100,37 @@ describe('a bundle', () => {
     expect(done.filter((what) => what !== 'rebuild')).toEqual(['delta', 'whole'])
   })
 
-  test.each<ServerErrorKind>(['network', 'timeout', 'tls', 'stopped'])(
-    'waits for the next round when the server is away: %s',
-    async (kind) => {
-      expect(await fetched({ fetchError: server(kind) })).toEqual({ done: ['delta'], transfer: server(kind) })
-    },
-  )
+  const away: readonly ServerErrorKind[] = ['network', 'timeout', 'tls']
+
+  test.each(away)('waits for the next round when the server is away: %s', async (kind) => {
+    const transfer = server(kind)
+    const fetchError = transfer
+    expect(await fetched({ fetchError })).toEqual({ done: ['delta', 'vain'], transfer })
+    expect(await fetched({ fetchError, vainRounds: 1 })).toEqual({ done: ['delta', 'vain'], transfer })
+  })
+
+  test.each(away)('comes whole when nothing of the delta came three times in a row: %s', async (kind) => {
+    const transfer = `${wholly}nothing of the delta from 1.3.0 came in 3 rounds`
+    expect(await fetched({ fetchError: server(kind), vainRounds: 2 })).toEqual({
+      done: ['delta', 'vain', 'whole'],
+      transfer,
+    })
+    // And from then on at once.
+    expect(await fetched({ fetchError: server(kind), vainRounds: 3 })).toEqual({ done: ['whole'], transfer })
+  })
+
+  test('waits for a delta that comes piece by piece, however many rounds that takes', async () => {
+    const transfer = server('network')
+    expect(await fetched({ fetchError: transfer, vainRounds: 2, deltaPartBytes: [1000, 1001] })).toEqual({
+      done: ['delta', 'something came'],
+      transfer,
+    })
+  })
+
+  test('is left where it is when the system stops, which is nothing against the delta', async () => {
+    const transfer = server('stopped')
+    expect(await fetched({ fetchError: transfer, vainRounds: 2 })).toEqual({ done: ['delta'], transfer })
+  })
 
   test('a mistake of ours is not covered up', async () => {
     const mistake = new TypeError('undefined is no function')
@@ -103,6 +139,20 @@ describe('a bundle', () => {
       transfer: mistake,
     })
   })
+})
+
+test('rounds in vain are counted for one delta, and begin anew when something comes', async () => {
+  await using dir = await scratch()
+  const path = join(dir.path, 'rounds.json')
+  expect(await readVainRounds(path, delta)).toBe(0)
+  await noteVainRound(path, delta, true)
+  await noteVainRound(path, delta, true)
+  expect(await readVainRounds(path, delta)).toBe(2)
+  expect(await readVainRounds(path, { ...delta, sha256: 'ef'.repeat(32) })).toBe(0)
+  await noteVainRound(path, delta, false)
+  expect(await readVainRounds(path, delta)).toBe(0)
+  await writeFile(path, '{"sha256":')
+  expect(await readVainRounds(path, delta)).toBe(0)
 })
 
 test('of the deltas of a channel, the smallest from what runs is taken', () => {

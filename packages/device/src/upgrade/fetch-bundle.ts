@@ -1,5 +1,4 @@
-import { DeltaError } from '@atomixos/config'
-import { oneLine } from '../one-line.ts'
+import { DeltaError, oneLine } from '@atomixos/config'
 import type { Answer, OfferedDelta } from './parse-answer.ts'
 import { UpdateServerError } from './server-error.ts'
 
@@ -15,6 +14,12 @@ export interface FetchDoors {
   readonly partBytes: (answer: Answer) => Promise<number>
   /** Why this delta is not tried again; undefined: it was not tried, or is to be tried again. */
   readonly refusedBefore: (delta: OfferedDelta) => Promise<string | undefined>
+  /** How many rounds in a row nothing of this delta has come, since the start. */
+  readonly vainRounds: (delta: OfferedDelta) => Promise<number>
+  /** Remembers whether something came in this round. */
+  readonly noteRound: (delta: OfferedDelta, vain: boolean) => Promise<void>
+  /** What of the delta lies here, on the way. */
+  readonly deltaPartBytes: (delta: OfferedDelta) => Promise<number>
   /** Remembers that a delta leads nowhere on this device. */
   readonly refuse: (delta: OfferedDelta, reason: string) => Promise<void>
   readonly say: (line: string) => void
@@ -24,8 +29,15 @@ export interface FetchDoors {
 export type Transfer = string
 
 /**
+ * Something stands between us and the delta, and not between us and the channel, which came a moment before: a proxy, a
+ * mirror that is broken. A server that is away brings no channel, and counts for nothing here.
+ */
+export const vainRoundsMax = 3
+
+/**
  * Brings the bundle by its delta when there is one, else, and whenever the delta leads nowhere, whole. A server that is
- * away is away for both: that is an UpdateServerError, and the next round goes on.
+ * away is an UpdateServerError, and the next round goes on; where round after round brings nothing of the delta, the last
+ * one takes the whole bundle.
  */
 export async function fetchBundle(answer: Answer, doors: FetchDoors): Promise<Transfer> {
   const reason = await byDelta(answer, doors)
@@ -45,13 +57,23 @@ async function byDelta(answer: Answer, doors: FetchDoors): Promise<string | unde
   const before = await doors.refusedBefore(delta)
   if (before !== undefined) return `the delta from ${delta.from} was of no use: ${before}`
   if (file.sizeBytes - (await doors.partBytes(answer)) <= delta.sizeBytes) return 'most of it came before'
+  const vainBefore = await doors.vainRounds(delta)
+  if (vainBefore >= vainRoundsMax) return neverCame(delta)
+  const hadBytes = await doors.deltaPartBytes(delta)
   try {
     await doors.fetchDelta(delta)
     await doors.rebuild(answer)
     return undefined
   } catch (error) {
     const reason = unusableReason(error)
-    if (reason === undefined) throw error
+    if (reason === undefined) {
+      if (!isOfTheNetwork(error)) throw error
+      const vain = (await doors.deltaPartBytes(delta)) <= hadBytes
+      await doors.noteRound(delta, vain)
+      if (!vain || vainBefore + 1 < vainRoundsMax) throw error
+      doors.say(`<4>${neverCame(delta)}: ${(error as Error).message}; the full bundle is fetched`)
+      return neverCame(delta)
+    }
     if (error instanceof DeltaError) await doors.refuse(delta, reason)
     doors.say(`<4>the delta from ${delta.from} is of no use, the full bundle is fetched: ${reason}`)
     return `the delta from ${delta.from} was of no use: ${reason}`
@@ -60,6 +82,14 @@ async function byDelta(answer: Answer, doors: FetchDoors): Promise<string | unde
 
 /** What says nothing about the delta is no reason to fetch a hundred times as much. */
 const passing: ReadonlySet<string> = new Set(['network', 'tls', 'timeout', 'stopped'])
+
+function isOfTheNetwork(error: unknown): boolean {
+  return error instanceof UpdateServerError && error.kind !== 'stopped'
+}
+
+function neverCame({ from }: OfferedDelta): string {
+  return `nothing of the delta from ${from} came in ${vainRoundsMax} rounds`
+}
 
 function unusableReason(error: unknown): string | undefined {
   if (error instanceof UpdateServerError && passing.has(error.kind)) return undefined

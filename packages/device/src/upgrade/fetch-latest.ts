@@ -42,7 +42,10 @@ export function addressBelow(serverUrl: string, path: string): string {
 }
 
 /** For servers that answer each device differently. */
-export function identityHeaders({ deviceId, runningVersion }: Asking): Record<string, string> {
+export function identityHeaders({
+  deviceId,
+  runningVersion,
+}: Pick<Asking, 'deviceId' | 'runningVersion'>): Record<string, string> {
   return {
     [updateApi.versionHeader]: runningVersion,
     ...(deviceId === undefined ? {} : { [updateApi.deviceIdHeader]: deviceId }),

@@ -1,5 +1,5 @@
+import { oneLine } from '@atomixos/config'
 import parseVersion from 'semver/functions/parse.js'
-import { oneLine } from '../one-line.ts'
 
 /** What the server offers. */
 export interface Answer {

@@ -40,6 +40,17 @@ test('the bundle is made of the partitions, which stay as they are', async () =>
   expect(progress.at(-1)).toBe(delta.header.plainBytes)
 })
 
+test('a further file on the boot partition changes nothing of what the delta takes', async () => {
+  const changed = Buffer.from(boot)
+  // Where no step of this delta reads.
+  changed.fill('config', 50)
+  changed.set(boot.subarray(100), 100)
+  expect(changed.equals(boot)).toBe(false)
+  await writeFile(join(dir, 'boot'), changed)
+  await rebuild()
+  expect((await readFile(join(dir, 'out', 'bundle'))).equals(delta.bundle)).toBe(true)
+})
+
 describe('nothing is left of it when', () => {
   async function requireFailure(options: Partial<RebuildOptions>, message: RegExp | string) {
     await expect(rebuild(options)).rejects.toThrow(message)
@@ -47,10 +58,16 @@ describe('nothing is left of it when', () => {
   }
 
   test('a partition was written to', async () => {
-    const changed = Buffer.from(boot)
-    changed[77_000] = changed[77_000]! ^ 1
-    await writeFile(join(dir, 'boot'), changed)
+    const flipped = (bytes: Buffer) => {
+      const changed = Buffer.from(bytes)
+      changed[20_000] = changed[20_000]! ^ 1
+      return changed
+    }
+    await writeFile(join(dir, 'boot'), flipped(boot))
     await requireFailure({}, 'the boot partition is not what was released as the version that runs')
+    await writeFile(join(dir, 'boot'), boot)
+    await writeFile(join(dir, 'rootfs'), flipped(rootfs))
+    await requireFailure({}, 'the rootfs partition is not what was released as the version that runs')
   })
 
   test('a partition is too small, or not there', async () => {

@@ -41,6 +41,7 @@ export async function rebuildFromDelta(options: RebuildOptions): Promise<void> {
     const sources: FileHandle[] = []
     const writer = new SyncedWriter(out)
     let deltaAt = 0
+    let suspicion: string | undefined
     await rebuildBundle({
       async next(lengthBytes) {
         const bytes = Buffer.allocUnsafeSlow(lengthBytes)
@@ -55,7 +56,11 @@ export async function rebuildFromDelta(options: RebuildOptions): Promise<void> {
         }
         for (const source of wanted) {
           const handle = await opened(options.sourcePath(source.name), 'r')
-          await requireSource(handle, source, options.signal)
+          const problem = await sourceProblem(handle, source, options.signal)
+          // A delta takes what files of the boot partition hold, not what a further file there changes: the hash of the
+          // bundle will tell. The root is never written to.
+          if (problem !== undefined && source.name !== 'boot') throw new DeltaError(problem)
+          suspicion ??= problem
           sources.push(handle)
         }
       },
@@ -64,6 +69,9 @@ export async function rebuildFromDelta(options: RebuildOptions): Promise<void> {
       write: (bytes) => writer.write(bytes),
       ...(options.onProgress && { onProgress: options.onProgress }),
       signal: options.signal,
+    }).catch((error: Error) => {
+      const explained = error instanceof DeltaError ? suspicion : undefined
+      throw explained === undefined ? error : new DeltaError(explained, { cause: error })
     })
     await out.sync()
   } catch (error) {
@@ -72,12 +80,12 @@ export async function rebuildFromDelta(options: RebuildOptions): Promise<void> {
   }
 }
 
-/** That somebody has written to a boot partition, or flashed something else, is told before anything is made of it. */
-async function requireSource(
+/** That somebody has written to a partition, or flashed something else; undefined: it is as it was released. */
+async function sourceProblem(
   handle: FileHandle,
   { name, sizeBytes, sha256 }: DeltaSource,
   signal: AbortSignal | undefined,
-): Promise<void> {
+): Promise<string | undefined> {
   const hash = createHash('sha256')
   const chunk = Buffer.allocUnsafeSlow(chunkBytes)
   for (let at = 0; at < sizeBytes; at += chunkBytes) {
@@ -86,9 +94,9 @@ async function requireSource(
     await readWhole(handle, piece, at, `the ${name} partition is smaller than the delta says`)
     hash.update(piece)
   }
-  if (hash.digest('hex') !== sha256) {
-    throw new DeltaError(`the ${name} partition is not what was released as the version that runs`)
-  }
+  return hash.digest('hex') === sha256
+    ? undefined
+    : `the ${name} partition is not what was released as the version that runs`
 }
 
 async function readWhole(handle: FileHandle, into: Buffer, position: number, problem: string): Promise<void> {

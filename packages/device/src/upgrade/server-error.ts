@@ -1,4 +1,4 @@
-import { oneLine } from '../one-line.ts'
+import { oneLine } from '@atomixos/config'
 
 export type ServerErrorKind =
   | 'network'
@@ -14,7 +14,7 @@ export type ServerErrorKind =
   | 'disk'
   | 'stopped'
 
-/** Everything that can go wrong between us and an update server. The message is one line for people. */
+/** Everything that can go wrong between us and a server. The message is one line for people. */
 export class UpdateServerError extends Error {
   override readonly name = 'UpdateServerError'
   readonly kind: ServerErrorKind
@@ -60,21 +60,21 @@ const networkReasons: Readonly<Record<string, string>> = {
 }
 
 /** The clear form of what Node says of a failed connection or transfer. */
-export function explainNetworkError(error: unknown, url: string): UpdateServerError {
+export function explainNetworkError(error: unknown, url: string, who = 'update server'): UpdateServerError {
   if (error instanceof UpdateServerError) return error
   const { code = '', message = String(error) } = error as { code?: string; message?: string }
   const facts = { url, code: code === '' ? undefined : code, cause: error }
   if (Object.hasOwn(certificateReasons, code)) {
-    return new UpdateServerError('tls', `the update server's certificate ${certificateReasons[code]}`, facts)
+    return new UpdateServerError('tls', `the ${who}'s certificate ${certificateReasons[code]}`, facts)
   }
   if (Object.hasOwn(networkReasons, code)) {
-    return new UpdateServerError('network', `the update server ${networkReasons[code]} (${code})`, facts)
+    return new UpdateServerError('network', `the ${who} ${networkReasons[code]} (${code})`, facts)
   }
   if (code.startsWith('HPE_')) {
-    return new UpdateServerError('answer', `what the update server sends is not HTTP (${code})`, facts)
+    return new UpdateServerError('answer', `what the ${who} sends is not HTTP (${code})`, facts)
   }
   if (code === 'EPROTO' || code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_')) {
-    return new UpdateServerError('tls', `no encrypted connection to the update server (${code})`, facts)
+    return new UpdateServerError('tls', `no encrypted connection to the ${who} (${code})`, facts)
   }
-  return new UpdateServerError('network', `the connection to the update server failed: ${message}`, facts)
+  return new UpdateServerError('network', `the connection to the ${who} failed: ${message}`, facts)
 }

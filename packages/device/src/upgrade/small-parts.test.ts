@@ -1,5 +1,5 @@
+import { oneLine } from '@atomixos/config'
 import { describe, expect, test } from 'vitest'
-import { oneLine } from '../one-line.ts'
 import { parseContentRange } from './content-range.ts'
 import { parseDeviceId } from './device-id.ts'
 import { RateWindow } from './rate-window.ts'

@@ -17,9 +17,10 @@ import {
   verityBlockBytes,
 } from '@atomixos/config'
 import type { BundleVerity } from '../bundle/manifest.ts'
+import { usedClusters } from '../vfat/used-clusters.ts'
 import { findMatches } from './match.ts'
 import { asItIs, type PlainBundle, type PlainImage } from './plain-bundle.ts'
-import { type PlannedStep, planSteps, rangesOf } from './plan-delta.ts'
+import { type PlannedStep, planSteps, rangesOf, type Segment } from './plan-delta.ts'
 
 export interface DeltaOptions {
   readonly from: PlainBundle
@@ -69,7 +70,12 @@ export async function makeDelta(options: DeltaOptions): Promise<Buffer> {
     options.to.packing.level <= deltaLimits.packingLevelMax
   const to = same && options.to.packsAgain ? options.to : await asItIs(options.to)
   const sources = sourcesOf(from)
-  const old = Buffer.concat(sources.map(({ bytes }) => bytes))
+  const segments = segmentsOf(sources)
+  const old = Buffer.concat(
+    segments.map(({ source, offsetBytes, sizeBytes }) =>
+      sources[source]!.bytes.subarray(offsetBytes, offsetBytes + sizeBytes),
+    ),
+  )
   if (Math.max(to.bytes.byteLength, to.sizeBytes) > deltaLimits.bytesMax) {
     throw new NoDelta('the bundle is larger than devices take')
   }
@@ -101,7 +107,7 @@ export async function makeDelta(options: DeltaOptions): Promise<Buffer> {
 
   async function pieces(start: number, end: number): Promise<void> {
     const steps = planSteps(matches, { start, end, oldBytes: old.byteLength })
-    for (const made of await inOrder(steps, (step) => stepsOf(step, { old, to, sources }))) {
+    for (const made of await inOrder(steps, (step) => stepsOf(step, { to, sources, segments }))) {
       records.push(...made.map(deltaStep))
       signal?.throwIfAborted()
     }
@@ -112,44 +118,61 @@ export async function makeDelta(options: DeltaOptions): Promise<Buffer> {
 interface Source {
   readonly name: DeltaSourceName
   readonly bytes: Buffer
-  readonly startBytes: number
   readonly sizeBytes: number
   readonly sha256: string
 }
 
 function sourcesOf(from: PlainBundle): Source[] {
-  let startBytes = 0
   const sources = from.images.flatMap(({ filename, offsetBytes, sizeBytes }) => {
     const name = Object.hasOwn(sourceOfImage, filename) ? sourceOfImage[filename] : undefined
     if (name === undefined) return []
     const bytes = from.bytes.subarray(offsetBytes, offsetBytes + sizeBytes)
-    const source = { name, bytes, startBytes, sizeBytes, sha256: sha256Of(bytes) }
-    startBytes += sizeBytes
-    return [source]
+    return [{ name, bytes, sizeBytes, sha256: sha256Of(bytes) }]
   })
   if (sources.length === 0) throw new NoDelta(`${from.path} holds no image that devices have`)
   return sources
 }
 
+/**
+ * What of the images a delta may take. Of a boot partition only what its files hold: an operator's configuration, or what
+ * some systems leave on every disk that they see, changes tables and free space, and must not cost the delta its use.
+ */
+function segmentsOf(sources: readonly Source[]): Segment[] {
+  let startBytes = 0
+  return sources.map(({ name, bytes, sizeBytes: wholeBytes }, source) => {
+    const used = name === 'boot' ? usedClusters(bytes) : undefined
+    const { offsetBytes, lengthBytes: sizeBytes } = used ?? { offsetBytes: 0, lengthBytes: wholeBytes }
+    const segment = { source, offsetBytes, startBytes, sizeBytes }
+    startBytes += sizeBytes
+    return segment
+  })
+}
+
 async function stepsOf(
   step: PlannedStep,
   {
-    old,
     to,
     sources,
-  }: { readonly old: Buffer; readonly to: PlainBundle; readonly sources: readonly Source[] },
+    segments,
+  }: {
+    readonly to: PlainBundle
+    readonly sources: readonly Source[]
+    readonly segments: readonly Segment[]
+  },
 ): Promise<DeltaStep[]> {
   if (step.kind === 'copy') {
     const { from, lengthBytes } = step
-    return rangesOf({ from, until: from + lengthBytes }, sources).map((range) => ({ kind: 'copy', ...range }))
+    return rangesOf({ from, until: from + lengthBytes }, segments).map((range) => ({
+      kind: 'copy',
+      ...range,
+    }))
   }
   const { at, lengthBytes, places } = step
-  const ranges = places.flatMap((place) => rangesOf(place, sources)).slice(0, deltaLimits.rangesMax)
+  const ranges = places.flatMap((place) => rangesOf(place, segments)).slice(0, deltaLimits.rangesMax)
   const dictionary = Buffer.concat(
-    ranges.map(({ source, offsetBytes, lengthBytes: length }) => {
-      const from = sources[source]!.startBytes + offsetBytes
-      return old.subarray(from, from + length)
-    }),
+    ranges.map(({ source, offsetBytes, lengthBytes: length }) =>
+      sources[source]!.bytes.subarray(offsetBytes, offsetBytes + length),
+    ),
   )
   const data = await compressPatch(to.bytes.subarray(at, at + lengthBytes), dictionary)
   return [{ kind: 'patch', ranges, lengthBytes, data }]

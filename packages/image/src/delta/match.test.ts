@@ -94,16 +94,16 @@ test('steps cover everything once, in order, and refer to what is there', () => 
   }
 })
 
-test('a place in two images becomes a range in each', () => {
-  const sources = [
-    { startBytes: 0, sizeBytes: 100 },
-    { startBytes: 100, sizeBytes: 50 },
+test('a place in pieces of two images becomes a range in each', () => {
+  const segments = [
+    { source: 0, offsetBytes: 4096, startBytes: 0, sizeBytes: 100 },
+    { source: 1, offsetBytes: 0, startBytes: 100, sizeBytes: 50 },
   ]
-  expect(rangesOf({ from: 90, until: 120 }, sources)).toEqual([
-    { source: 0, offsetBytes: 90, lengthBytes: 10 },
+  expect(rangesOf({ from: 90, until: 120 }, segments)).toEqual([
+    { source: 0, offsetBytes: 4186, lengthBytes: 10 },
     { source: 1, offsetBytes: 0, lengthBytes: 20 },
   ])
-  expect(rangesOf({ from: 100, until: 101 }, sources)).toEqual([
+  expect(rangesOf({ from: 100, until: 101 }, segments)).toEqual([
     { source: 1, offsetBytes: 0, lengthBytes: 1 },
   ])
 })

@@ -112,14 +112,23 @@ function mergePlaces(places: readonly Weighted[], oldBytes: number, gapBytes: nu
   return merged
 }
 
-/** Places in images that lie one after the other, as ranges of these. Pure. */
-export function rangesOf(
-  { from, until }: Interval,
-  sources: readonly { readonly startBytes: number; readonly sizeBytes: number }[],
-): DeltaRange[] {
-  return sources.flatMap(({ startBytes, sizeBytes }, source) => {
+/** A piece of an image among the old bytes. */
+export interface Segment {
+  /** Which image, and where in it. */
+  readonly source: number
+  readonly offsetBytes: number
+  /** Where in the old bytes. */
+  readonly startBytes: number
+  readonly sizeBytes: number
+}
+
+/** Places in pieces that lie one after the other, as ranges of their images. Pure. */
+export function rangesOf({ from, until }: Interval, segments: readonly Segment[]): DeltaRange[] {
+  return segments.flatMap(({ source, offsetBytes, startBytes, sizeBytes }) => {
     const first = Math.max(from, startBytes)
     const last = Math.min(until, startBytes + sizeBytes)
-    return first < last ? [{ source, offsetBytes: first - startBytes, lengthBytes: last - first }] : []
+    return first < last
+      ? [{ source, offsetBytes: offsetBytes + first - startBytes, lengthBytes: last - first }]
+      : []
   })
 }

@@ -1,4 +1,6 @@
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { leastToml } from '@atomixos/config/operator/test-configs.ts'
 import { expect, test } from 'vitest'
 import { scratchDir } from '../tools/test-inputs.ts'
 import { readSeed, seedProblem } from './seed.ts'
@@ -20,4 +22,19 @@ test('a configuration that cannot be read is said with its name', async () => {
     message: expect.stringContaining(`the configuration ${path} cannot be read: ENOENT`),
     exitCode: 2,
   })
+})
+
+test('what no device would take is said with its place, and how to see the rest', async () => {
+  await using dir = await scratchDir()
+  const path = join(dir.path, 'config.toml')
+  await writeFile(path, `${leastToml}[usres.me]\n[x]\n`)
+  await expect(readSeed(path)).rejects.toMatchObject({
+    message: expect.stringMatching(
+      /^no device would take \S+config\.toml:\d+:\d+: usres: .+ \(and 1 more\)$/,
+    ),
+    hint: `./atomixos config validate ${path} tells all that is wrong`,
+    exitCode: 2,
+  })
+  await writeFile(path, leastToml)
+  expect(String(await readSeed(path))).toBe(leastToml)
 })

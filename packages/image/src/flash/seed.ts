@@ -1,5 +1,6 @@
 import { open, readFile } from 'node:fs/promises'
 import { bootSeedName, sectorBytes } from '@atomixos/config'
+import { parseConfig } from '@atomixos/config/operator/index.ts'
 import { UserError } from '../errors.ts'
 import { parseFat16 } from '../vfat/fat16.ts'
 import { type Patch, placeFile } from '../vfat/place-file.ts'
@@ -17,9 +18,21 @@ export async function readSeed(path: string): Promise<Buffer> {
     })
   })
   const problem = seedProblem(bytes)
-  if (problem === undefined) return bytes
-  throw new UserError(`${path} ${problem}`, {
-    hint: `the boot partition takes a plain ${bootSeedName}; a bundle with files comes on a USB stick`,
+  if (problem !== undefined) {
+    throw new UserError(`${path} ${problem}`, {
+      hint: `the boot partition takes a plain ${bootSeedName}; a bundle with files comes on a USB stick`,
+      exitCode: 2,
+    })
+  }
+  const { problems } = parseConfig(bytes)
+  const [first] = problems
+  if (first === undefined) return bytes
+  // A card that waits in the field with a mistake on it costs a journey.
+  const place = first.line === undefined ? '' : `:${first.line}:${first.column}`
+  const key = first.path === '' ? '' : `${first.path}: `
+  const more = problems.length === 1 ? '' : ` (and ${problems.length - 1} more)`
+  throw new UserError(`no device would take ${path}${place}: ${key}${first.message}${more}`, {
+    hint: `./atomixos config validate ${path} tells all that is wrong`,
     exitCode: 2,
   })
 }

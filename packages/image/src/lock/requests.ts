@@ -1,3 +1,4 @@
+import { containerOmit, containerPackages } from '../container-image/images.ts'
 import type { PackageRequest } from '../definition/request.ts'
 import { buildArchitectures } from '../tools/host.ts'
 import { type ToolTargetName, toolLockTarget, toolTargets } from '../tools/targets.ts'
@@ -30,6 +31,7 @@ export async function lockDefinition(options: {
   for (const [name, { packages, omit }] of Object.entries(options.deviceTrees))
     targets[name] = request('arm64', packages, omit)
   targets.firmware = request('arm64', ['arm-trusted-firmware'])
+  targets.apps = request('arm64', containerPackages, containerOmit)
   for (const architecture of buildArchitectures) {
     for (const [name, packages] of Object.entries(toolTargets)) {
       targets[toolLockTarget(name as ToolTargetName, architecture)] = request(architecture, packages)

@@ -124,6 +124,16 @@ export const toolTargets = {
     'udhcpc',
     'util-linux',
   ],
+  /** Runs the reference server of a fleet, and sessions through it. */
+  'tools-fleet': [
+    'bubblewrap',
+    'coreutils',
+    'dash',
+    'libc-bin',
+    'openssh-client',
+    'openssh-server',
+    'openssl',
+  ],
   /** What the benchmark compares us with; no build needs it. */
   'tools-bench': [
     'apt',

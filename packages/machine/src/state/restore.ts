@@ -42,6 +42,7 @@ export async function restore(saved: SavedState, options: RestoreOptions): Promi
       memoryBytes: hardware.memoryBytes,
       watchdog: hardware.watchdog,
       display: hardware.display,
+      usb: hardware.usb,
       agent: hardware.agentLanes > 0,
       nics: nicsFor(hardware, options),
     },

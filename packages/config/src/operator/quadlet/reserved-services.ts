@@ -13,6 +13,7 @@ const services: ReadonlySet<string> = new Set([
     'display-manager',
     'dnsmasq',
     'emergency',
+    'fleet-link',
   ],
   ...[
     'fstrim',
@@ -32,9 +33,9 @@ const services: ReadonlySet<string> = new Set([
     'openvpn-recovery',
   ],
   ...['os-upgrade', 'os-verification', 'pam_namespace', 'podman', 'polkit', 'procps', 'quotaon-root', 'rauc'],
-  ...['config-recovery', 'provisioning'],
-  ...['rc-local', 'reboot-watchdog', 'rescue', 'slot-deadline', 'ssh', 'sshd', 'ssh-agent', 'ssh-host-key'],
-  ...['sshd-keygen', 'syslog', 'system-update-cleanup', 'udev', 'x11-common'],
+  ...['config-recovery', 'provisioning', 'rc-local', 'reboot-watchdog', 'rescue', 'rescue-shell', 'rsyslog'],
+  ...['slot-deadline', 'ssh', 'sshd', 'ssh-agent', 'ssh-host-key', 'sshd-keygen', 'syslog', 'system-log'],
+  ...['system-log-flush', 'system-update-cleanup', 'udev', 'x11-common'],
 ])
 
 const families = /^(?:atomixos|dbus|initrd|podman|systemd|u-boot-environment)-/

@@ -1,4 +1,5 @@
-import type { LifeCycleEvent, SlotName } from '@atomixos/config'
+import type { SlotName } from '../slots.ts'
+import type { LifeCycleEvent } from './life-cycle.ts'
 
 /** What the writer says; number, time and boot are added. */
 export interface NewEvent {

@@ -14,6 +14,7 @@ export const lifeCycleEvents = {
   'rolled-back': 'the release in the other slot was given up, and does not come again by itself',
   revived: 'every slot was out of tries, and the confirmed one got one more from U-Boot',
   watchdog: 'the hardware watchdog had reset the device',
+  'rescue-shell': 'somebody at the serial line asked U-Boot for a root shell',
   provisioned: 'the first configuration is active',
   'config-applied': 'a configuration was put in place, and its containers came up',
   'config-confirmed': 'somebody confirmed that the device is still reached',

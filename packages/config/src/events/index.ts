@@ -1,0 +1,4 @@
+export * from './event.ts'
+export * from './life-cycle.ts'
+export * from './parse-log.ts'
+export * from './render-events.ts'

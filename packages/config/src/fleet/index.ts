@@ -1,0 +1,6 @@
+export { FleetProtocolError } from './fields.ts'
+export * from './names.ts'
+export * from './pace.ts'
+export * from './protocol.ts'
+export * from './settings.ts'
+export * from './tunnel.ts'

@@ -1,0 +1,6 @@
+export { FleetServerError } from './errors.ts'
+export type { FleetPrograms } from './programs.ts'
+export * from './server.ts'
+export * from './session.ts'
+export { fingerprint, issueCertificate, openServerKeys, type UserCertificate } from './ssh-keys.ts'
+export { type Device, Store, type StoreOptions } from './store.ts'
