@@ -86,12 +86,14 @@ describe('fresh-flash', () => {
     const sockets = (await gateway.succeed('ss -Htuln')).trim().split('\n').filter(Boolean)
     const open = sockets.map((line) => line.split(/ +/)).map((fields) => `${fields[0]} ${fields[4]}`)
     const remote = open.filter((socket) => !/ (127\.|\[::1\])/.test(socket))
-    // SSH, which the firewall keeps off the WAN; the DHCP client's own port on eth0; the time, on the LAN's address.
+    // SSH, which the firewall keeps off the WAN; the page for the first configuration; the DHCP client's own port on eth0;
+    // the time, on the LAN's address.
     const address = await wanAddressOf(gateway)
     const intended = [
       'tcp 0.0.0.0:22',
       'tcp *:22',
       'tcp [::]:22',
+      'tcp 0.0.0.0:8080',
       `udp ${address}:68`,
       `udp ${address}%eth0:68`,
       'udp 172.20.30.1:123',

@@ -8,7 +8,7 @@ import {
 import { apiService, claimCodePath } from '@atomixos/config/api/index.ts'
 import { confirmJob, currentJob, readJob, submitJob } from '../apply/device-jobs.ts'
 import { validateUpload } from '../apply/validate-upload.ts'
-import type { Back } from './back.ts'
+import { type Back, Unavailable } from './back.ts'
 import { openClaims } from './claims.ts'
 import { readLan } from './device-state.ts'
 import { openNonces } from './nonces.ts'
@@ -40,4 +40,14 @@ export function workerDoors(): WorkerDoors {
   }
 }
 
-const back: Back = { submitJob, readJob, currentJob, confirmJob, validateUpload }
+const back: Back = {
+  // It has a reason that is worth telling: no room, or a system that is on its way down.
+  submitJob: (request) =>
+    submitJob(request).catch((cause: Error) => {
+      throw new Unavailable(cause.message, { cause })
+    }),
+  readJob,
+  currentJob,
+  confirmJob,
+  validateUpload: (bytes) => validateUpload(bytes),
+}

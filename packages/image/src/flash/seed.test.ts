@@ -32,7 +32,7 @@ test('what no device would take is said with its place, and how to see the rest'
     message: expect.stringMatching(
       /^no device would take \S+config\.toml:\d+:\d+: usres: .+ \(and 1 more\)$/,
     ),
-    hint: `./atomixos config validate ${path} tells all that is wrong`,
+    hint: `\`./atomixos config validate ${path}\` tells all that is wrong`,
     exitCode: 2,
   })
   await writeFile(path, leastToml)

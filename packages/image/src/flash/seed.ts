@@ -32,7 +32,7 @@ export async function readSeed(path: string): Promise<Buffer> {
   const key = first.path === '' ? '' : `${first.path}: `
   const more = problems.length === 1 ? '' : ` (and ${problems.length - 1} more)`
   throw new UserError(`no device would take ${path}${place}: ${key}${first.message}${more}`, {
-    hint: `./atomixos config validate ${path} tells all that is wrong`,
+    hint: `\`./atomixos config validate ${path}\` tells all that is wrong`,
     exitCode: 2,
   })
 }
