@@ -1,4 +1,5 @@
-import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { type Problem, parseLanSettings } from '@atomixos/config'
 import { inMiB } from '@atomixos/config/operator/bundle.ts'
@@ -15,8 +16,10 @@ import {
   renderConfig,
   renderReference,
 } from '@atomixos/config/operator/index.ts'
+import { type ContainerImageName, containerImages } from '@atomixos/image/container-image/images.ts'
 import { UserError } from '@atomixos/image/errors.ts'
 import type { Command } from 'commander'
+import { buildAppImages } from '../app-images.ts'
 import { type BundleFolder, bundleFormatOf, readBundleFolder, writeBundle } from '../config/pack-bundle.ts'
 import { showProblems } from '../config/show-problems.ts'
 import type { CommandContext } from '../context.ts'
@@ -40,6 +43,7 @@ Examples:
     )
   addValidate(config)
   addPack(config, context)
+  addImage(config, context)
   addRender(config, context)
   addLanRange(config)
   addExplain(config)
@@ -149,6 +153,52 @@ Examples:
       return unwritable(target.outPath)(error as Error)
     }
   }
+}
+
+function addImage(config: Command, context: CommandContext): void {
+  const names = Object.keys(containerImages) as ContainerImageName[]
+  config
+    .command('image')
+    .description("an image made of Debian's packages, as an archive for files/images/ of a bundle")
+    .argument('<name>', `one of ${names.join(', ')}`)
+    .option('-o, --out <FILE>', 'the archive; left out: NAME.tar here')
+    .option('--json', 'its path and what a container calls it, as JSON')
+    .addHelpText(
+      'after',
+      `
+For the device, from the packages that the lock names; they are fetched the first time. No container engine is needed.
+
+Examples:
+  ./atomixos config image caddy --out gateway/files/images/caddy.tar
+  ./atomixos config image busybox --json | jq -r .reference
+`,
+    )
+    .action(async (asked: string, options: JsonOption & { out?: string }) => {
+      const name = names.find((known) => known === asked)
+      if (name === undefined) {
+        throw new UserError(`there is no image "${asked}"`, {
+          hint: `there are: ${names.join(', ')}`,
+          exitCode: 2,
+        })
+      }
+      const { path, reference } = (await buildAppImages(context, [name]))[name]!
+      const outPath = options.out ?? `${name}.tar`
+      await mkdir(dirname(resolve(outPath)), { recursive: true }).catch(unwritable(outPath))
+      const partial = `${outPath}.${randomBytes(6).toString('hex')}`
+      try {
+        await copyFile(path, partial)
+        await rename(partial, outPath)
+      } catch (error) {
+        unwritable(outPath)(error as Error)
+      } finally {
+        await rm(partial, { force: true })
+      }
+      process.stdout.write(
+        options.json
+          ? `${JSON.stringify({ path: outPath, reference }, undefined, 2)}\n`
+          : `${outPath}: ${reference}\n`,
+      )
+    })
 }
 
 function showFolder(dir: string, folder: BundleFolder): string {

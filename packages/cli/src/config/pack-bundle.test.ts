@@ -19,8 +19,10 @@ import { gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { bundleLimits } from '@atomixos/config/operator/bundle.ts'
 import { leastToml } from '@atomixos/config/operator/test-configs.ts'
 import { writeTar } from '@atomixos/image/archive/write-tar.ts'
+import { containerImages } from '@atomixos/image/container-image/images.ts'
 import { nodeOf } from '@atomixos/image/tree/test-trees.ts'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { readBundleFolder } from './pack-bundle.ts'
 
 /** The real command, and tar of this machine, which looks at what it made. */
 
@@ -215,5 +217,57 @@ describe('what a device would not take is not packed', () => {
     const { exitCode, stderr, stdout } = await pack(args)
     expect(stderr).toContain(`atomixos: ${message}`)
     expect([exitCode, stdout]).toEqual([2, ''])
+  })
+})
+
+describe('the worked example', () => {
+  const example = join(import.meta.dirname, '../../../../docs/examples/proxy')
+
+  test.each([
+    ['Caddy', example, 'files/Caddyfile'],
+    ['Traefik', join(example, 'traefik'), 'files/routes.yml'],
+  ])(
+    'with %s: one port is open, which leads to the application, and all files are there',
+    async (_, from, rules) => {
+      const { parsed, problems, warnings } = await readBundleFolder(from)
+      expect([parsed.problems, parsed.warnings, problems]).toEqual([[], [], []])
+      // The images are not in the repository.
+      expect(warnings.filter(({ path }) => !path.endsWith('.Image'))).toEqual([])
+      const { network, containers } = parsed.config!
+      expect(network?.firewall).toEqual({ inbound: { wan: { tcp: [8443] } } })
+      expect(containers.container.web?.Container.PublishPort).toBe('8081:8080')
+      expect(containers.container.web?.privileged).toBe(false)
+      const text = await readFile(join(from, rules), 'utf8')
+      expect(text).toMatch(/127\.0\.0\.1:8081/)
+      expect(text).toMatch(/operator:? ?\$2b\$10\$[./A-Za-z0-9]{53}/)
+    },
+  )
+
+  test('it names the images that `config image` makes', async () => {
+    const { parsed } = await readBundleFolder(example)
+    const named = Object.values(parsed.config!.containers.container).map(({ Container }) => Container.Image)
+    expect(named.sort()).toEqual([containerImages.busybox.reference, containerImages.caddy.reference])
+  })
+
+  test('`config image` writes an archive that `config pack` knows', async () => {
+    const from = await folder('imaged', {
+      'config.toml': toml.replace('localhost/web:1', 'localhost/busybox:1'),
+    })
+    const image = join(from, 'files/images/busybox.tar')
+    const main = join(import.meta.dirname, '../main.ts')
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      main,
+      'config',
+      'image',
+      'busybox',
+      '-o',
+      image,
+    ])
+    expect(stdout).toBe(`${image}: localhost/busybox:1\n`)
+    const { images, warnings } = await readBundleFolder(from)
+    expect(warnings).toEqual([])
+    expect(images).toEqual([
+      { path: 'files/images/busybox.tar', images: ['localhost/busybox:1'], containers: ['web'] },
+    ])
   })
 })

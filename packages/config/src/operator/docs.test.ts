@@ -50,7 +50,10 @@ describe('docs/config.md', () => {
   })
 })
 
-test.each(['gateway.toml'])('docs/examples/%s is valid, without a warning', async (name) => {
-  const text = await readFile(join(docs, 'examples', name))
-  expect(parseConfig(text)).toMatchObject({ problems: [], warnings: [] })
-})
+test.each(['gateway.toml', 'proxy/config.toml', 'proxy/traefik/config.toml'])(
+  'docs/examples/%s is valid, without a warning',
+  async (name) => {
+    const text = await readFile(join(docs, 'examples', name))
+    expect(parseConfig(text)).toMatchObject({ problems: [], warnings: [] })
+  },
+)

@@ -16,6 +16,12 @@ describe('images', () => {
     ['localhost/app', 'localhost/app:latest', true],
     ['localhost:5000/app', 'localhost:5000/app:latest', true],
     ['app:1', 'localhost/myapp:1', false],
+    ['docker.io/library/nginx:1', 'nginx:1', true],
+    ['docker.io/library/nginx', 'nginx:latest', true],
+    ['docker.io/me/app:1', 'me/app:1', true],
+    ['docker.io/library/app:1', 'localhost/app:1', false],
+    ['docker.io/quay.io/app:1', 'quay.io/app:1', false],
+    ['docker.io/host:5000/app:1', 'host:5000/app:1', false],
     ['localhost/app:1', 'localhost/app:2', false],
   ])('%s is what %s is called: %s', (image, name, is) => {
     expect(isNamed(image, [name])).toBe(is)

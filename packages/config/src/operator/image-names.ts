@@ -17,12 +17,20 @@ export function imageOf({
 }
 
 /**
- * Whether one of an archive's names is the image that a container asks for. Archives have full names, containers may
- * leave out the tag, and the part before the last slashes.
+ * Whether one of an archive's names is the image that a container asks for. Containers may leave out the tag, and the part
+ * before the last slashes; Docker leaves out its own registry in the names of archives, and podman puts it back.
  */
 export function isNamed(image: string, names: readonly string[]): boolean {
   const wanted = withTag(image)
-  return names.map(withTag).some((name) => name === wanted || name.endsWith(`/${wanted}`))
+  return names
+    .map(withTag)
+    .some((name) => name === wanted || name.endsWith(`/${wanted}`) || withRegistry(name) === wanted)
+}
+
+function withRegistry(name: string): string {
+  const [first = '', ...rest] = name.split('/')
+  if (rest.length === 0) return `docker.io/library/${name}`
+  return /[.:]/.test(first) || first === 'localhost' ? name : `docker.io/${name}`
 }
 
 function withTag(name: string): string {
