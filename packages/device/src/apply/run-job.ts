@@ -58,6 +58,9 @@ class UploadRefused extends Error {
 
 const confirmIntervalMs = 250
 
+/** How long containers have to stay up at least. */
+const leastSettleS = 3
+
 /**
  * Applies a configuration, from the upload to the end: the new one is active, or the one before is. Never rejects; the job
  * says what came of it.
@@ -144,7 +147,8 @@ async function activateNew(
   })
   return report.step('containers', async (say) => {
     const outcome = await waitForContainers({
-      policy,
+      // What ends at once counts as up for a moment.
+      policy: { ...policy, settle_seconds: Math.max(policy.settle_seconds, leastSettleS) },
       ...containersWorld(world),
       told: (states) => report.services(states, policy.required),
     })
