@@ -283,7 +283,8 @@ describe('confirmation', () => {
     expect(job.error).toContain('nobody confirmed it within 300 s')
     expect(it.active()).toBe('old')
     const waiting = it.saved.filter(({ state }) => state === 'waiting-for-confirmation')
-    expect(waiting[0]!.confirmBefore).toBe('2026-01-01T00:05:00.000Z')
+    // Three seconds after the start: so long containers stay up first.
+    expect(waiting[0]!.confirmBefore).toBe('2026-01-01T00:05:03.000Z')
     expect(it.events[0]!.detail).toContain('api, alice')
   })
 
