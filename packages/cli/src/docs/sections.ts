@@ -15,6 +15,7 @@ export const sections: readonly Section[] = [
       'docs/flash.md',
       'docs/provisioning.md',
       'docs/config.md',
+      'docs/applications.md',
       'docs/api.md',
       'docs/network.md',
       'docs/operations.md',
