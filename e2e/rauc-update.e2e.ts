@@ -66,7 +66,11 @@ describe('rauc-update', () => {
     server.answer = serveBundle(manifest.version, Buffer.from('never asked for'))
     await gateway.succeed('systemctl start os-upgrade', { timeoutMs: 120_000 })
     // It has no channel, so it is asked as servers without one are.
-    expect(server.requests.map(({ line }) => line)).toEqual([
+    const said = await gateway.succeed('journalctl -b -u os-upgrade -o cat')
+    expect(
+      server.requests.map(({ line }) => line),
+      said,
+    ).toEqual([
       `GET /${channelPath(manifest.board, defaultChannelName)}`,
       `GET ${updateApi.latestPath}`,
     ])
