@@ -70,10 +70,7 @@ describe('rauc-update', () => {
     expect(
       server.requests.map(({ line }) => line),
       said,
-    ).toEqual([
-      `GET /${channelPath(manifest.board, defaultChannelName)}`,
-      `GET ${updateApi.latestPath}`,
-    ])
+    ).toEqual([`GET /${channelPath(manifest.board, defaultChannelName)}`, `GET ${updateApi.latestPath}`])
     expect(server.requests[1]!.headers).toMatchObject({
       'x-device-id': gatewayMac.replaceAll(':', ''),
       'x-current-version': manifest.version,
