@@ -58,6 +58,8 @@ ssh_key = "${key}"
 [activation]
 required = ["app"]
 timeout_seconds = 120
+# As slow as a machine may be: what fails has failed by then.
+settle_seconds = 10
 [containers.container.app]
 privileged = true
 Container.Image = "localhost/app:1"
