@@ -22,7 +22,10 @@ export async function createGatewayNetwork(dir: string): Promise<GatewayNetwork>
   try {
     await lab.bridge('wan')
     await lab.bridge('lan')
-    const provider = await lab.host('provider', { wan: { addresses: [`${providerAddress}/24`] } })
+    // A copy of a device in the field still knows its neighbours: another address would cost it a minute to find out.
+    const provider = await lab.host('provider', {
+      wan: { addresses: [`${providerAddress}/24`], mac: '52:54:00:66:00:fe' },
+    })
     const dnsmasq = await provider.spawn([
       ...['dnsmasq', '--no-daemon', '--conf-file=/dev/null'],
       ...[

@@ -86,7 +86,7 @@ describe.concurrent(`rauc-power-loss (seed ${seed})`, () => {
     return status
   }
 
-  test.each(seededPart(points(), 3))('$name', { timeout: 1_500_000 }, async (point) => {
+  test.each(seededPart(points(), 2))('$name', { timeout: 1_500_000 }, async (point) => {
     const from = point.phase === 'confirmation' ? await pendingState() : await provisionedState()
     await using device = await forkGateway(from, join(dir, point.name.replaceAll(/\W+/g, '-')))
     const { gateway } = device
