@@ -49,7 +49,10 @@ AtomixOS: root shell, for this start only. In it no slot is confirmed or given u
 "exit" restarts the device as usual; so does an hour without a key.
 
 TEXT
-TMOUT=3600 /bin/bash --login || true
+# /dev/console controls no session, and without that Ctrl-C ends nothing: the last of its devices is where people are.
+read -r consoles </sys/class/tty/console/active
+line=/dev/\${consoles##* }
+TMOUT=3600 setsid --ctty --wait /bin/bash --login <"$line" >"$line" 2>&1 || true
 # The way back: an ordinary start.
 exec systemctl reboot --no-block
 `,
