@@ -15,10 +15,10 @@ import {
   triesSince,
 } from './gateway.ts'
 import { provisionedGateway } from './provisioned.ts'
-import { bundlePath, manifest, storyDir } from './setup.ts'
+import { bundlePath, manifest, seededPart, storyDir } from './setup.ts'
 import { createUpdateServer, serveBundle } from './update-server.ts'
 
-const notUp = 'it did not come up: a panic, a hang or power cuts used up its tries'
+const notUp = /^it did not come up: a panic, a hang or power cuts used up its tries$/
 
 describe.concurrent('rauc-rollback', () => {
   let dir: string
@@ -72,42 +72,38 @@ describe.concurrent('rauc-rollback', () => {
     return { reason: rolledBack[0]!.reason ?? '', tries }
   }
 
-  test('a kernel that panics', { timeout: 2_700_000 }, async () => {
-    const { reason, tries } = await rollBack('panic', { timeoutMs: 1_500_000 })
-    expect(reason).toBe(notUp)
-    expect(tries).toEqual(['B', 'B', 'B', 'A'])
-  })
+  interface Case {
+    readonly name: string
+    readonly bundle: BundleName
+    readonly reason: RegExp
+    readonly prepare?: (gateway: Machine) => Promise<void>
+    readonly timeoutMs: number
+  }
 
-  test('an initrd that hangs', { timeout: 3_300_000 }, async () => {
-    const { reason, tries } = await rollBack('hang', { timeoutMs: 2_100_000 })
-    expect(reason).toBe(notUp)
-    expect(tries).toEqual(['B', 'B', 'B', 'A'])
-  })
-
-  test('a root that does not mount', { timeout: 2_700_000 }, async () => {
-    const { reason, tries } = await rollBack('no-root', { timeoutMs: 1_500_000 })
-    expect(reason).toBe(notUp)
-    expect(tries).toEqual(['B', 'B', 'B', 'A'])
-  })
-
-  test('a damaged squashfs', { timeout: 2_700_000 }, async () => {
-    const { reason, tries } = await rollBack('damaged-root', { timeoutMs: 1_500_000 })
-    expect(reason).toBe(notUp)
-    expect(tries).toEqual(['B', 'B', 'B', 'A'])
-  })
-
-  test('a service that fails the verification', { timeout: 3_300_000 }, async () => {
-    const { reason, tries } = await rollBack('broken-service', { timeoutMs: 1_800_000 })
-    expect(reason).toMatch(/^chrony: chrony\.service is failed/)
-    expect(tries).toEqual(['B', 'B', 'B', 'A'])
-  })
-
-  test('a required container that is down', { timeout: 3_300_000 }, async () => {
-    const { reason, tries } = await rollBack('no-containers', {
+  /** One that U-Boot's tries end, one that the root's own hashes end and one that the health gate ends are always told. */
+  const cases: readonly Case[] = [
+    { name: 'a kernel that panics', bundle: 'panic', reason: notUp, timeoutMs: 1_500_000 },
+    { name: 'an initrd that hangs', bundle: 'hang', reason: notUp, timeoutMs: 2_100_000 },
+    { name: 'a damaged squashfs', bundle: 'damaged-root', reason: notUp, timeoutMs: 1_500_000 },
+    { name: 'a root that does not mount', bundle: 'no-root', reason: notUp, timeoutMs: 1_500_000 },
+    {
+      name: 'a service that fails the verification',
+      bundle: 'broken-service',
+      reason: /^chrony: chrony\.service is failed/,
+      timeoutMs: 1_800_000,
+    },
+    {
+      name: 'a required container that is down',
+      bundle: 'no-containers',
+      reason: /^container:app: app\.service is /,
       prepare: addRequiredContainer,
       timeoutMs: 2_100_000,
-    })
-    expect(reason).toMatch(/^container:app: app\.service is /)
+    },
+  ]
+
+  test.each(seededPart(cases, 3))('$name', { timeout: 3_300_000 }, async (broken) => {
+    const { reason, tries } = await rollBack(broken.bundle, broken)
+    expect(reason).toMatch(broken.reason)
     expect(tries).toEqual(['B', 'B', 'B', 'A'])
   })
 })
