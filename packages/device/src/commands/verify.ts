@@ -13,6 +13,7 @@ import { readOptional } from '../durable-file.ts'
 import { recordEvents } from '../events/record-events.ts'
 import { watchHealth } from '../health/gate.ts'
 import { checkHealth } from '../health/observe-health.ts'
+import { lookWhenSettled } from '../health/when-settled.ts'
 import { lastLine, runProgram } from '../run-program.ts'
 import { changeBootState, readBootState } from '../slots/boot-environment.ts'
 import { applyChange, type BootState } from '../slots/boot-state.ts'
@@ -57,7 +58,7 @@ export async function verify(): Promise<number> {
     state === 'pending' ? running.records.before?.failing.map(({ check, message }) => [check, message]) : [],
   )
   const verdict = await watchHealth({
-    check: checkHealth,
+    check: () => lookWhenSettled({ look: checkHealth, changing, sleep, now: () => performance.now() }),
     sleep,
     now: () => performance.now(),
     tolerated: new Set(tolerated.keys()),
@@ -74,6 +75,11 @@ export async function verify(): Promise<number> {
   }
   await giveBack(running, verdict)
   return 1
+}
+
+/** From the moment in which a configuration takes its place until it has proved itself, or is gone again. */
+function changing(): boolean {
+  return existsSync(configRollbackFolder)
 }
 
 async function observeRunning(): Promise<Running> {
