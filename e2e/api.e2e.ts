@@ -238,6 +238,7 @@ Container.RunInit = true
     )
     expect((await signed('GET', '/api/config/export')).text).toContain('tcp = [ 443 ]')
     await silent()
-    expect(await gateway.failedUnits()).toEqual([])
+    const verified = await gateway.succeed('journalctl -b -u os-verification -o short-monotonic --no-pager')
+    expect(await gateway.failedUnits(), verified).toEqual([])
   })
 })

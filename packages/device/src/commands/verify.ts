@@ -9,6 +9,7 @@ import {
   rescueArgument,
   type SlotName,
 } from '@atomixos/config'
+import { currentJob } from '../apply/device-jobs.ts'
 import { readOptional } from '../durable-file.ts'
 import { recordEvents } from '../events/record-events.ts'
 import { watchHealth } from '../health/gate.ts'
@@ -77,9 +78,10 @@ export async function verify(): Promise<number> {
   return 1
 }
 
-/** From the moment in which a configuration takes its place until it has proved itself, or is gone again. */
-function changing(): boolean {
-  return existsSync(configRollbackFolder)
+/** One that waits for somebody's word has everything up. */
+async function changing(): Promise<boolean> {
+  const job = await currentJob().catch(() => undefined)
+  return job !== undefined && job.state !== 'waiting-for-confirmation'
 }
 
 async function observeRunning(): Promise<Running> {

@@ -11,7 +11,7 @@ async function looks(...spans: readonly (readonly [number, number])[]) {
       nowS += 1
       return begun.at(-1)
     },
-    changing: () => spans.some(([from, to]) => nowS >= from && nowS < to),
+    changing: async () => spans.some(([from, to]) => nowS >= from && nowS < to),
     sleep: async (ms) => {
       nowS += ms / 1000
     },

@@ -1,7 +1,7 @@
 export interface SettledOptions<T> {
   readonly look: () => Promise<T>
   /** Is a configuration being applied at this moment? */
-  readonly changing: () => boolean
+  readonly changing: () => Promise<boolean>
   readonly sleep: (ms: number) => Promise<void>
   /** Monotonic milliseconds. */
   readonly now: () => number
@@ -18,8 +18,8 @@ export async function lookWhenSettled<T>({ look, changing, sleep, now }: Settled
   const startedMs = now()
   const impatient = () => now() - startedMs >= patienceMs
   for (;;) {
-    while (changing() && !impatient()) await sleep(1000)
+    while (!impatient() && (await changing())) await sleep(1000)
     const seen = await look()
-    if (!changing() || impatient()) return seen
+    if (impatient() || !(await changing())) return seen
   }
 }
