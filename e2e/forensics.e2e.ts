@@ -57,7 +57,7 @@ describe('forensics', () => {
     return Array.from({ length: cuts }, (_, cut) => [cut + 1, Math.round(next() * longestDelayMs)] as const)
   })()
 
-  test.each(seededPart(delays, 2))('power cut %i, after %i ms of writing', async (_, delayMs) => {
+  test.each(seededPart(delays, 1))('power cut %i, after %i ms of writing', async (_, delayMs) => {
     const promised = await acknowledged()
     const before = await eventsOnDevice()
     await gateway.succeed(
