@@ -1,8 +1,8 @@
 import type { Problem } from '../problem.ts'
 
 /**
- * A bundle: `config.toml` and `files/` in a compressed tar archive. What a device takes of it is decided there; this is for
- * whoever packs one. Pure.
+ * A bundle: `config.toml` and `files/` in a compressed tar archive. The limits are for both sides; a device refuses archives
+ * header by header, and who packs one is told all that is wrong with it. Pure.
  */
 
 const MiB = 1 << 20
@@ -17,9 +17,7 @@ export const bundleLimits = {
 } as const
 
 /** Below /data/config/, so that no path on the device gets too long. */
-const pathBytesMax = 1024
-const partBytesMax = 255
-const depthMax = 32
+export const pathLimits = { pathBytesMax: 1024, partBytesMax: 255, depthMax: 32 } as const
 
 export interface BundleMember {
   /** `config.toml`, `files`, `files/www/index.html`. */
@@ -49,6 +47,7 @@ export function bundleProblems(members: readonly BundleMember[]): Problem[] {
 function memberProblems({ path, kind, sizeBytes }: BundleMember): Problem[] {
   const parts = path.split('/')
   const { memberBytesMax } = bundleLimits
+  const { pathBytesMax, partBytesMax, depthMax } = pathLimits
   const wrong: (readonly [message: string, hint?: string] | undefined)[] = [
     kind === 'other'
       ? ['it is a link, or no file at all', 'bundles hold files and folders: copy there what it leads to']

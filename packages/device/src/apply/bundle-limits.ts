@@ -1,3 +1,5 @@
+import { bundleLimits as contractLimits } from '@atomixos/config/operator/bundle.ts'
+
 /** What an upload may cost, whoever sends it. */
 export interface BundleLimits {
   readonly uploadBytesMax: number
@@ -9,13 +11,7 @@ export interface BundleLimits {
 }
 
 /** The contract's. */
-export const bundleLimits: BundleLimits = {
-  uploadBytesMax: 32 << 20,
-  unpackedBytesMax: 256 << 20,
-  membersMax: 4096,
-  memberBytesMax: 64 << 20,
-  unpackMs: 30_000,
-}
+export const bundleLimits: BundleLimits = { ...contractLimits, unpackMs: 30_000 }
 
 const variables = {
   ATOMIXOS_BUNDLE_UPLOAD_BYTES: 'uploadBytesMax',

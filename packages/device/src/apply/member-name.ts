@@ -1,9 +1,7 @@
+import { pathLimits } from '@atomixos/config/operator/bundle.ts'
 import { BundleRefused } from './bundle-limits.ts'
 
-/** Below /data/config/, so that no path on the device gets too long. */
-const pathBytesMax = 1024
-const partBytesMax = 255
-const depthMax = 32
+const { pathBytesMax, partBytesMax, depthMax } = pathLimits
 
 /**
  * The name of a member as a path below the configuration's folder: `config.toml`, `files`, or something in `files`; `.` for
