@@ -30,16 +30,17 @@ describe('flood', () => {
     await gateway.writeFile(firewallInboundPath, JSON.stringify({ wan: { tcp: [openPort] } }))
     expect(await reloadNetwork(gateway)).toMatchObject({ exitCode: 0, stderr: '' })
     await writeFile(join(device.network.provider.dir, 'run/flood'), flood)
-    const started = Date.now()
+    const started = performance.now()
     await allServices()
-    usualMs = Date.now() - started
+    usualMs = performance.now() - started
   })
   afterAll(async () => {
     await device?.[Symbol.asyncDispose]()
   })
 
   const startFlood = (kind: string): Promise<LabProcess> =>
-    device.network.provider.spawn(['perl', '/run/flood', wanAddress, kind, String(floodSeconds)])
+    // It counts by the clock of the day, which may be set meanwhile: two seconds more, so that they are fifteen at least.
+    device.network.provider.spawn(['perl', '/run/flood', wanAddress, kind, String(floodSeconds + 2)])
 
   const number = async (command: string) => Number(await gateway.succeed(command, { timeoutMs: 60_000 }))
   const journalLines = () => number('journalctl --no-pager --quiet -o cat | wc -l')
@@ -75,7 +76,7 @@ describe('flood', () => {
     ['fragments', 'first fragments of datagrams that never become whole'],
   ])('%s: %s', async (kind) => {
     const before = await journalLines()
-    const started = Date.now()
+    const started = performance.now()
     {
       await using attacker = await startFlood(kind)
       await attacker.waitForOutput(/sent 1000$/m, { timeoutMs: 30_000 })
@@ -84,11 +85,11 @@ describe('flood', () => {
       const said = await attacker.waitForOutput(/^done: (\d+) packets$/m, { timeoutMs: 120_000 })
       // It was a flood: a thousand packets a second, most of the time.
       expect(Number(/\d+/.exec(said)![0])).toBeGreaterThan(floodSeconds * 500)
-      expect(Date.now() - started).toBeGreaterThan(floodSeconds * 1000)
+      expect(performance.now() - started).toBeGreaterThan(floodSeconds * 1000)
     }
-    const ended = Date.now()
+    const ended = performance.now()
     await allServices()
-    expect(Date.now() - ended).toBeLessThan(10_000 + usualMs)
+    expect(performance.now() - ended).toBeLessThan(10_000 + usualMs)
     expect(await gateway.failedUnits()).toEqual([])
     // Nothing is logged for a packet: what else the system says in that time is a few lines.
     expect((await journalLines()) - before).toBeLessThan(60)
