@@ -8,6 +8,7 @@ import {
 } from '@atomixos/config'
 import { apiService } from '@atomixos/config/api/index.ts'
 import type { Module } from '@atomixos/image/definition/words.ts'
+import { hardening } from './hardening.ts'
 
 const node = '/usr/lib/atomixos/node'
 const programs = '/usr/lib/atomixos/device.js'
@@ -20,25 +21,17 @@ const unconfigured = [
 ]
 
 const confined = {
+  ...hardening,
   ProtectSystem: 'strict',
-  ProtectHome: true,
   ProtectClock: true,
   ProtectControlGroups: true,
-  ProtectHostname: true,
-  ProtectKernelLogs: true,
-  ProtectKernelModules: true,
   ProtectKernelTunables: true,
   PrivateTmp: true,
   PrivateDevices: true,
   // The front's connections come from the socket that it is handed; neither half opens any.
   PrivateNetwork: true,
   RestrictAddressFamilies: 'AF_UNIX',
-  RestrictNamespaces: true,
-  RestrictRealtime: true,
-  RestrictSUIDSGID: true,
-  LockPersonality: true,
   SystemCallArchitectures: 'native',
-  NoNewPrivileges: true,
 } as const
 
 /**

@@ -8,6 +8,7 @@ import {
   fleetUnit,
 } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
+import { hardening } from './hardening.ts'
 
 const principalsPath = '/usr/lib/atomixos/fleet-principals'
 
@@ -52,27 +53,19 @@ export const fleet: Module = {
         TasksMax: 64,
         Nice: 10,
         CapabilityBoundingSet: '',
+        ...hardening,
         ProtectSystem: 'strict',
         ReadWritePaths: fleetFolder,
-        ProtectHome: true,
         PrivateTmp: true,
         PrivateDevices: true,
         ProtectClock: true,
         ProtectControlGroups: true,
-        ProtectHostname: true,
-        ProtectKernelLogs: true,
-        ProtectKernelModules: true,
         ProtectKernelTunables: true,
         ProtectProc: 'invisible',
         RestrictAddressFamilies: 'AF_UNIX AF_INET AF_INET6 AF_NETLINK',
-        RestrictNamespaces: true,
-        RestrictRealtime: true,
-        RestrictSUIDSGID: true,
-        LockPersonality: true,
         SystemCallArchitectures: 'native',
         SystemCallFilter: '@system-service',
         SystemCallErrorNumber: 'EPERM',
-        NoNewPrivileges: true,
       },
       Install: { WantedBy: 'multi-user.target' },
     },

@@ -1,5 +1,6 @@
 import { operatorConfigPath, usbBundlePath, usbDeltaPath, usbUpdateAllowedPath } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
+import { hardening } from './hardening.ts'
 
 /** Updates on a USB stick, where a person has allowed it on the device: docs/usb.md. */
 export const usbUpdate: Module = {
@@ -24,19 +25,11 @@ export const usbUpdate: Module = {
         IOSchedulingClass: 'idle',
         // The stick is mounted here and nowhere else.
         PrivateMounts: true,
+        ...hardening,
         ProtectSystem: 'strict',
         ReadWritePaths: '-/data -/run',
-        ProtectHome: true,
         PrivateTmp: true,
         ProtectClock: true,
-        ProtectHostname: true,
-        ProtectKernelLogs: true,
-        ProtectKernelModules: true,
-        RestrictNamespaces: true,
-        RestrictSUIDSGID: true,
-        RestrictRealtime: true,
-        LockPersonality: true,
-        NoNewPrivileges: true,
         RestrictAddressFamilies: 'AF_UNIX AF_NETLINK',
         // To mount; to write U-Boot's environment; to restart.
         CapabilityBoundingSet: 'CAP_SYS_ADMIN CAP_DAC_OVERRIDE CAP_SYS_BOOT',
