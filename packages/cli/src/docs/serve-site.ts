@@ -1,15 +1,9 @@
-import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { extname, join } from 'node:path'
-import { UserError } from '@atomixos/image/errors.ts'
+import { type Listening, listenAt } from '../listen.ts'
 import { filePath } from './links.ts'
 import type { Site } from './site.ts'
-
-export interface SiteServer extends AsyncDisposable {
-  readonly port: number
-}
 
 const types: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -26,7 +20,7 @@ export async function serveSite(options: {
   readonly port: number
   readonly read: () => Promise<Site>
   readonly onFailure: (error: unknown) => void
-}): Promise<SiteServer> {
+}): Promise<Listening> {
   let site = await options.read()
   const answer = async (path: string, response: ServerResponse) => {
     if (path.endsWith('.html')) site = await options.read()
@@ -50,21 +44,7 @@ export async function serveSite(options: {
     })
   })
   // This machine only: whoever wants to publish the site has a web server for that.
-  server.listen(options.port, '127.0.0.1')
-  await once(server, 'listening').catch((cause: NodeJS.ErrnoException) => {
-    throw new UserError(`port ${options.port} can't be listened at: ${cause.code}`, {
-      hint: 'choose another with --port',
-      cause,
-    })
-  })
-  return {
-    port: (server.address() as AddressInfo).port,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections()
-      server.close()
-      await once(server, 'close')
-    },
-  }
+  return listenAt(server, options.port, '127.0.0.1')
 }
 
 function decodePath(url: string): string {

@@ -6,10 +6,11 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { openTestInputs } from '@atomixos/image/tools/test-inputs.ts'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type FeedServer, openServerCertificate, serveFeed } from './serve-feed.ts'
+import type { Listening } from '../listen.ts'
+import { openServerCertificate, serveFeed } from './serve-feed.ts'
 
 let dir: string
-let server: FeedServer
+let server: Listening
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'atomixos-serve-'))
   await mkdir(join(dir, 'feed/bundles'), { recursive: true })

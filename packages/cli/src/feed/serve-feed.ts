@@ -1,16 +1,16 @@
 import { createHash, X509Certificate } from 'node:crypto'
-import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
-import { type AddressInfo, isIP } from 'node:net'
+import { isIP } from 'node:net'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { isFeedPath } from '@atomixos/config'
 import { UserError } from '@atomixos/image/errors.ts'
 import { runOpenssl } from '@atomixos/image/keys/openssl.ts'
 import type { ToolTree } from '@atomixos/image/tools/tools.ts'
+import { type Listening, listenAt } from '../listen.ts'
 
 /** A small web server for trying out a feed: files, ranges, strong validators. */
 
@@ -19,17 +19,13 @@ export interface ServerCertificate {
   readonly certificatePath: string
 }
 
-export interface FeedServer extends AsyncDisposable {
-  readonly port: number
-}
-
 export async function serveFeed(options: {
   readonly dir: string
   readonly port: number
   /** undefined: without encryption. */
   readonly certificate: ServerCertificate | undefined
   readonly onRequest?: (line: string) => void
-}): Promise<FeedServer> {
+}): Promise<Listening> {
   const { dir, port, certificate, onRequest } = options
   const answer = (request: IncomingMessage, response: ServerResponse) => {
     response.on('close', () => onRequest?.(`${request.method} ${request.url} ${response.statusCode}`))
@@ -42,21 +38,7 @@ export async function serveFeed(options: {
           { key: await readFile(certificate.keyPath), cert: await readFile(certificate.certificatePath) },
           answer,
         )
-  server.listen(port)
-  await once(server, 'listening').catch((cause: NodeJS.ErrnoException) => {
-    throw new UserError(`port ${port} can't be listened at: ${cause.code}`, {
-      hint: 'choose another with --port',
-      cause,
-    })
-  })
-  return {
-    port: (server.address() as AddressInfo).port,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections()
-      server.close()
-      await once(server, 'close')
-    },
-  }
+  return listenAt(server, port)
 }
 
 async function handOut(dir: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
