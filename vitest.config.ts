@@ -11,6 +11,8 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['packages/**/*.test.ts', 'system/**/*.test.ts', 'bench/**/*.test.ts', 'e2e/**/*.test.ts'],
+          // Vitest would leave one core to itself, which is half of the smallest host.
+          maxWorkers: '100%',
           // Real programs run in some of them, on a machine that may be busy.
           testTimeout: 60_000,
           hookTimeout: 120_000,
@@ -25,9 +27,10 @@ export default defineConfig({
           // Each wait has a deadline and a last look of its own; this is for what hangs outside of them.
           testTimeout: 1_800_000,
           hookTimeout: 1_200_000,
-          // Machines are slow and heavy: one story after the other within a file, two files at a time.
+          // Machines are slow and heavy: one story after the other within a file. Three files at a time on two cores:
+          // a story sleeps for a third of its time, while a slot is watched or a server stalls.
           fileParallelism: true,
-          maxWorkers: 2,
+          maxWorkers: 3,
         },
       },
     ],

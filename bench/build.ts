@@ -104,8 +104,10 @@ async function measureAll({ rootDir, cacheDir, workDir, level, withPeer }: Setti
   if (withPeer) {
     const peer = await preparePeer({ inputs: await inputsOf(cacheDir), cacheDir, workDir, level })
     say(labels.peer)
-    const measured = await peer.run()
+    const measured = await peer.build()
     rows.push({ what: labels.peer, ...measured, sizeBytes: (await stat(peer.imagePath)).size })
+    say(labels.floor)
+    rows.push({ what: labels.floor, ...(await peer.decompress()), sizeBytes: 0 })
   }
   const packages = await freshCache('packages-cache')
   await ours(labels.packages, 'packages', packages, '', 'packages.json')
@@ -119,6 +121,7 @@ async function measureAll({ rootDir, cacheDir, workDir, level, withPeer }: Setti
 
 const labels = {
   peer: 'mmdebstrap + mksquashfs, all files of the packages',
+  floor: 'the packages decompressed on all cores, nothing else',
   packages: 'ours, all files of the packages, from .deb files',
   unpacked: 'ours, all files of the packages, from the package store',
   product: "ours, the product's root file system, from .deb files",

@@ -5,24 +5,38 @@ import { parseConfig, renderConfig, toToml } from '@atomixos/config/operator/ind
 import { leastToml } from '@atomixos/config/operator/test-configs.ts'
 import { parse } from 'smol-toml'
 
-/** A configuration with many containers through validation, canonical form and rendering. Prints, judges nothing. */
+/**
+ * A configuration with many containers through validation, canonical form and rendering; or what applying one costs a
+ * device. Prints, judges nothing.
+ */
 const help = `Usage: ./atomixos bench config [--containers N] [--runs N] [--json]
+       ./atomixos bench config --device [--runs N] [--json]
 
   --containers N  how many the file has (default 500)
-  --runs N        after the first (default 30)
+  --device        on the built image in QEMU: what our services add to its start, how long the API takes to its first
+                  answer, and what stays in memory when nobody asks
+  --runs N        after the first (default 30); with --device: cold starts of the API (default 5)
   --json          the figures as JSON
 `
 
 const { values } = parseArgs({
   options: {
     containers: { type: 'string', default: '500' },
-    runs: { type: 'string', default: '30' },
+    device: { type: 'boolean', default: false },
+    runs: { type: 'string' },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
 if (values.help) process.stdout.write(help)
-else measure(Number(values.containers), Number(values.runs), values.json)
+else if (values.device) await onDevice(Number(values.runs ?? 5), values.json)
+else measure(Number(values.containers), Number(values.runs ?? 30), values.json)
+
+async function onDevice(rounds: number, json: boolean): Promise<void> {
+  const { deviceReport, measureDevice } = await import('./config-device.ts')
+  const figures = await measureDevice(rounds)
+  process.stdout.write(json ? `${JSON.stringify(figures, undefined, 2)}\n` : deviceReport(figures))
+}
 
 interface Row {
   readonly what: string

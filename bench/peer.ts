@@ -1,4 +1,4 @@
-import { chmod, copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Inputs } from '@atomixos/image/inputs.ts'
 import { rootOptions } from '@atomixos/image/tools/sandbox.ts'
@@ -12,6 +12,9 @@ export interface PeerOptions {
   readonly level: number
 }
 
+/** What bash runs in the peer's tree. */
+type PeerScript = 'peer-build.sh' | 'peer-floor.sh'
+
 /**
  * mmdebstrap (variant extract: no maintainer scripts, as with us) and mksquashfs, joined by a pipe so that both work at
  * the same time. Needs root: the packages have files of several owners.
@@ -23,8 +26,9 @@ export async function preparePeer({ inputs, cacheDir, workDir, level }: PeerOpti
   const scriptDir = join(workDir, 'script')
   for (const dir of [join(repoDir, 'downloads'), outDir, scriptDir]) await mkdir(dir, { recursive: true })
   await writeFile(join(repoDir, 'Packages'), await debianIndex(inputs))
-  await copyFile(join(import.meta.dirname, 'peer-build.sh'), join(scriptDir, 'build'))
-  await chmod(join(scriptDir, 'build'), 0o755)
+  for (const script of ['peer-build.sh', 'peer-floor.sh'] satisfies PeerScript[]) {
+    await copyFile(join(import.meta.dirname, script), join(scriptDir, script))
+  }
   // apt reads accounts; the packages' scripts, which would make these files, have not run.
   await writeFile(join(scriptDir, 'passwd'), 'root:x:0:0:root:/root:/bin/sh\n')
   await writeFile(join(scriptDir, 'group'), 'root:x:0:\n')
@@ -41,20 +45,16 @@ export async function preparePeer({ inputs, cacheDir, workDir, level }: PeerOpti
     ...['--ro-bind', join(cacheDir, 'downloads'), '/repo/downloads'],
     ...['--ro-bind', scriptDir, '/script'],
     ...['--bind', outDir, '/out', '--clearenv', '--'],
-    ...[
-      '/usr/bin/bash',
-      '/script/build',
-      String(level),
-      String(inputs.lock.sourceDateEpoch),
-      names.join(','),
-    ],
   ]
+  const run = async (script: PeerScript, ...args: readonly string[]): Promise<Measured> => {
+    const { wallSeconds } = await measure([...argv, '/usr/bin/bash', `/script/${script}`, ...args])
+    return { wallSeconds, cpuSeconds: parseTimes(await readFile(join(outDir, 'times'), 'utf8')) }
+  }
   return {
     imagePath: join(outDir, 'rootfs.squashfs'),
-    async run(): Promise<Measured> {
-      const { wallSeconds } = await measure(argv)
-      return { wallSeconds, cpuSeconds: parseTimes(await readFile(join(outDir, 'times'), 'utf8')) }
-    },
+    build: () => run('peer-build.sh', String(level), String(inputs.lock.sourceDateEpoch), names.join(',')),
+    /** The same packages decompressed, nothing else: what every build from .deb files does. */
+    decompress: () => run('peer-floor.sh'),
   }
 }
 

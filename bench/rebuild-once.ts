@@ -1,33 +1,32 @@
-import { open, writeFile } from 'node:fs/promises'
-import { rebuildBundle } from '@atomixos/config'
+import { writeFile } from 'node:fs/promises'
+import { rebuildFromDelta } from '@atomixos/device/upgrade/rebuild-bundle.ts'
 
 /**
- * Makes a bundle of a delta with the code that devices run, as a program of its own so that its memory can be told:
- * `rebuild-once.ts DELTA BOOT ROOTFS OUT RESULT`. RESULT gets a JSON document.
+ * Makes a bundle of a delta as devices do, as a program of its own so that its memory can be told:
+ * `rebuild-once.ts DELTA BOOT ROOTFS OUT SIZE SHA256 RESULT`. RESULT gets a JSON document.
  */
-const [deltaPath, bootPath, rootfsPath, outPath, resultPath] = process.argv.slice(2) as [
-  string,
-  string,
-  string,
-  string,
-  string,
-]
-const [delta, boot, rootfs, out] = await Promise.all([
-  ...[open(deltaPath), open(bootPath), open(rootfsPath), open(outPath, 'w')],
-] as const)
-const sources = [boot, rootfs]
-let at = 0
-await rebuildBundle({
-  async next(lengthBytes) {
-    const bytes = Buffer.allocUnsafeSlow(lengthBytes)
-    await delta!.read(bytes, 0, lengthBytes, at)
-    at += lengthBytes
-    return bytes
-  },
-  async readSource(source, offsetBytes, into) {
-    await sources[source]!.read(into, 0, into.byteLength, offsetBytes)
-  },
-  write: async (bytes) => void (await out!.write(bytes)),
+async function main(): Promise<void> {
+  const [deltaPath, boot, rootfs, outPath, size, sha256, resultPath] = process.argv.slice(2) as [
+    ...[string, string, string, string, string, string, string],
+  ]
+  const sources: Readonly<Record<string, string>> = { boot, rootfs }
+  const start = performance.now()
+  await rebuildFromDelta({
+    deltaPath,
+    bundle: { sizeBytes: Number(size), sha256 },
+    outPath,
+    sourcePath: (name) => sources[name]!,
+    reserveBytes: 0,
+  })
+  const wallSeconds = (performance.now() - start) / 1000
+  await writeFile(
+    resultPath,
+    JSON.stringify({ wallSeconds, peakBytes: process.resourceUsage().maxRSS * 1024 }),
+  )
+}
+
+// No await outside: on a device it runs as CommonJS, as all programs there.
+main().catch((error: Error) => {
+  process.stderr.write(`${error.message}\n`)
+  process.exitCode = 1
 })
-await out!.sync()
-await writeFile(resultPath, JSON.stringify({ peakBytes: process.resourceUsage().maxRSS * 1024 }))

@@ -15,22 +15,28 @@ import { openInputs } from '@atomixos/image/inputs.ts'
 import type { Lock } from '@atomixos/image/lock/lock.ts'
 import { readLock } from '@atomixos/image/lock/read-lock.ts'
 import type { ToolTree } from '@atomixos/image/tools/tools.ts'
+import { fileSha256 } from '@atomixos/image/tree/file-node.ts'
+import { leanMemory } from '@atomixos/system/modules/runtime.ts'
 import { adaptiveBytes } from './adaptive.ts'
 import { type Measured, measure } from './measure.ts'
 import { type BuiltRelease, buildRelease, isKernel, mixedLock, newestLock } from './releases.ts'
 import { runBench } from './run-bench.ts'
+import { installReport, openUpdateDevice, type RebuildFigures, type UpdateDevice } from './update-device.ts'
 
 /**
  * What updates cost: real builds that follow each other, and for each the bytes that a device fetches and what it takes to
  * make the bundle of them. Prints what it finds, judges nothing.
  */
-const help = `Usage: ./atomixos bench update [--newest FILE] [--only WHAT] [--json]
+const help = `Usage: ./atomixos bench update [--newest FILE] [--only WHAT] [--device [--runs N]] [--json]
 
 Builds the product from the lock file, then with one line changed, with one library, OpenSSL, the kernel, everything but
 the kernel, and everything as the mirror has them now, and makes the delta to each. Needs the mirror for the newer packages.
 
   --newest FILE   a lock file to take the newer packages from, instead of asking the mirror
   --only WHAT     changes of these names only, such as "line,library"; several with commas
+  --device        also on the built image in QEMU: each bundle made of its delta, and an install of a bundle against dd
+                  of the same images. "--only install" leaves the deltas out
+  --runs N        with --device: installs (default 3)
   --json          the figures as JSON
 `
 
@@ -49,6 +55,7 @@ interface Row extends Measured {
   readonly adaptiveBytes: number
   readonly makeSeconds: number
   readonly peakBytes: number
+  readonly device: RebuildFigures | undefined
   /** Writing as many bytes as the bundle has, to the same disk. */
   readonly writeSeconds: number
 }
@@ -61,28 +68,33 @@ async function main(): Promise<void> {
     options: {
       newest: { type: 'string' },
       only: { type: 'string' },
+      device: { type: 'boolean', default: false },
+      runs: { type: 'string', default: '3' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   })
   if (values.help) return void process.stdout.write(help)
+  const only = values.only?.split(',')
+  const wanted = (name: string) => only === undefined || only.includes(name)
   const context = createContext()
   const { before, newest } =
     values.newest === undefined
       ? await newestLock(context)
       : { before: await readLock(context.workspace.lockPath), newest: await readLock(values.newest) }
-  const only = values.only?.split(',')
-  const changes = changesOf(before, newest).filter(({ name }) => only === undefined || only.includes(name))
-  if (changes.length === 0) {
+  const changes = changesOf(before, newest).filter(({ name }) => wanted(name))
+  const installs = values.device && wanted('install') ? Number(values.runs) : 0
+  if (changes.length === 0 && installs === 0) {
+    const names = [...changesOf(before, newest).map(({ name }) => name), 'install (with --device)']
     throw new UserError('there is nothing to measure', {
-      hint: `--only takes ${changesOf(before, newest)
-        .map(({ name }) => name)
-        .join(', ')}`,
+      hint: `--only takes ${names.join(', ')}`,
       exitCode: 2,
     })
   }
   const workDir = await mkdtemp(join(context.workspace.cacheDir, 'bench-'))
   try {
+    await using device = values.device ? await openUpdateDevice() : undefined
+    const install = device && installs > 0 ? await device.measureInstall(installs) : undefined
     const tools = await (await openInputs({ ...context, lock: before })).toolTree('tools')
     const base = await buildRelease(context, { version: '1.0.0', lock: before }, workDir)
     const rows: Row[] = []
@@ -90,14 +102,17 @@ async function main(): Promise<void> {
       context.signal.throwIfAborted()
       say(change.what)
       const built = await buildRelease(context, { ...change, version: '1.0.1' }, workDir)
-      rows.push(await measureChange(change, { base, built, tools, workDir }))
+      rows.push(await measureChange(change, { base, built, tools, workDir, device }))
     }
     const { signer } = await openDevelopmentKeys(context, tools)
     const channelPath = join(workDir, 'channel')
     const lookBytes = await channelBytes(tools, { signer, outPath: channelPath })
     context.reporter.close()
-    if (values.json) process.stdout.write(`${JSON.stringify({ lookBytes, rows }, undefined, 2)}\n`)
-    else process.stdout.write(report(lookBytes, rows))
+    if (values.json) process.stdout.write(`${JSON.stringify({ lookBytes, rows, install }, undefined, 2)}\n`)
+    else {
+      if (rows.length > 0) process.stdout.write(report(lookBytes, rows))
+      if (install) process.stdout.write(`\n${installReport(install)}`)
+    }
   } finally {
     await rm(workDir, { recursive: true, force: true })
   }
@@ -130,9 +145,15 @@ function changesOf(before: Lock, newest: Lock): Change[] {
 
 async function measureChange(
   change: Change,
-  given: { base: BuiltRelease; built: BuiltRelease; tools: ToolTree; workDir: string },
+  given: {
+    base: BuiltRelease
+    built: BuiltRelease
+    tools: ToolTree
+    workDir: string
+    device: UpdateDevice | undefined
+  },
 ): Promise<Row> {
-  const { base, built, tools, workDir } = given
+  const { base, built, tools, workDir, device } = given
   const deltaPath = join(workDir, `${change.name}.delta`)
   const { manifest } = await inspectBundle(tools, await readBundle(built.bundlePath))
   const start = performance.now()
@@ -140,19 +161,28 @@ async function measureChange(
   const to = await readPlainBundle(built.bundlePath)
   await writeDelta({ from, to, verity: manifest.verity }, deltaPath)
   const makeSeconds = (performance.now() - start) / 1000
+  const bundle = {
+    sizeBytes: (await stat(built.bundlePath)).size,
+    sha256: await fileSha256(built.bundlePath),
+  }
   const outPath = join(workDir, 'rebuilt')
   const resultPath = join(workDir, 'rebuilt.json')
   const program = join(import.meta.dirname, 'rebuild-once.ts')
-  const measured = await measure([
-    ...[process.execPath, program, deltaPath, base.bootSlotPath, base.rootfsPath, outPath, resultPath],
-  ])
-  const { peakBytes } = JSON.parse(await readFile(resultPath, 'utf8')) as { peakBytes: number }
-  const { size: bundleBytes } = await stat(built.bundlePath)
+  const measured = await measure(
+    [
+      ...[process.execPath, program, deltaPath, base.bootSlotPath, base.rootfsPath, outPath],
+      ...[String(bundle.sizeBytes), bundle.sha256, resultPath],
+    ],
+    leanMemory,
+  )
+  const { peakBytes } = JSON.parse(await readFile(resultPath, 'utf8')) as RebuildFigures
   const row: Row = {
-    ...{ name: change.name, what: change.what, ...measured, peakBytes, makeSeconds, bundleBytes },
+    ...{ name: change.name, what: change.what, ...measured, peakBytes, makeSeconds },
+    bundleBytes: bundle.sizeBytes,
     deltaBytes: (await stat(deltaPath)).size,
     adaptiveBytes: await adaptiveBytes(base, built),
-    writeSeconds: await secondsToWrite(join(workDir, 'written'), bundleBytes),
+    writeSeconds: await secondsToWrite(join(workDir, 'written'), bundle.sizeBytes),
+    device: await device?.measureRebuild({ base, deltaPath, bundle }),
   }
   await rm(outPath)
   return row
@@ -216,7 +246,7 @@ function report(lookBytes: number, rows: readonly Row[]): string {
     `full bundle: ${(bundleBytes / 1e6).toFixed(1)} MB: 100 %, and what RAUC fetches when it streams`,
     `${availableParallelism()} cores of ${cpus()[0]?.model ?? 'an unknown processor'}, load when it ended ${loadavg()[0]!.toFixed(1)}`,
     '',
-    'delta MB     share  adaptive    wall s   CPU s  x write  peak MiB   made in s',
+    'delta MB     share  adaptive    wall s   CPU s  x write  peak MiB   made in s  device s  device MiB',
     ...rows.map((row) =>
       [
         (row.deltaBytes / 1e6).toFixed(2).padStart(8),
@@ -227,6 +257,8 @@ function report(lookBytes: number, rows: readonly Row[]): string {
         (row.wallSeconds / row.writeSeconds).toFixed(1).padStart(9),
         (row.peakBytes / (1 << 20)).toFixed(0).padStart(10),
         row.makeSeconds.toFixed(0).padStart(12),
+        (row.device?.wallSeconds.toFixed(1) ?? '-').padStart(10),
+        (row.device ? (row.device.peakBytes / (1 << 20)).toFixed(0) : '-').padStart(12),
         `  ${row.what}`,
       ].join(''),
     ),
@@ -239,6 +271,7 @@ function report(lookBytes: number, rows: readonly Row[]): string {
     'device; a Cortex-A53 takes several times as long. RAUC installs the bundle then as it installs a full one',
     'x write: wall over writing as many bytes to the same disk and syncing them, as dd conv=fsync does',
     'peak: the most memory that this program had, all of Node included',
+    'device: the same on the built image in QEMU, with --device, by emulation: several times the seconds of a board',
   ]
   return `${lines.join('\n')}\n`
 }

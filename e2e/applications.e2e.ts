@@ -1,9 +1,9 @@
 /** The example of docs/applications.md, packed and applied: the WAN reaches an application by the proxy's password alone. */
 import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
-import { rootlessId } from '@atomixos/config/operator/accounts.ts'
 import type { LabHost, Machine } from '@atomixos/machine'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { asAccount } from './account-command.ts'
 import { providerAddress } from './gateway-network.ts'
 import { lanAddress, lanMachine, machineAddress, wanAddressOf } from './operator-network.ts'
 import { scanTcp } from './port-scan.ts'
@@ -61,7 +61,6 @@ describe('applications', () => {
   test('the bundle is applied: images come out of it, and both containers run', async () => {
     await gateway.succeed(`atomixctl config apply ${bundlePath}`, { timeoutMs: 900_000 })
     await gateway.succeed('systemctl is-active proxy.service')
-    const asAccount = `setpriv --reuid=${rootlessId} --regid=${rootlessId} --init-groups env XDG_RUNTIME_DIR=/run/user/${rootlessId}`
     await gateway.succeed(`${asAccount} systemctl --user is-active web.service`, { timeoutMs: 60_000 })
     // Named by the configuration, and in no registry.
     const images = await gateway.succeed('podman image ls --format "{{.Repository}}:{{.Tag}}"', {

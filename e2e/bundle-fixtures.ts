@@ -144,6 +144,7 @@ export const bundlesOfStory: Readonly<Record<string, readonly FixtureName[]>> = 
   'network-isolation': ['next'],
   'ssh-wan-toggle': ['next'],
   operators: ['next'],
+  registry: ['next'],
   enrolment: ['next'],
   ntp: ['next'],
   openvpn: ['next'],
@@ -170,6 +171,9 @@ export type ExampleName = 'proxy'
 export const examplesOfStory: Readonly<Record<string, readonly ExampleName[]>> = {
   applications: ['proxy'],
 }
+
+/** Stories that look at pages with a browser. */
+export const browserStories: ReadonlySet<string> = new Set(['boot-ui'])
 
 const hangingModule: Module = {
   name: 'hanging',

@@ -16,7 +16,7 @@ import {
 } from './operator-network.ts'
 import { linkLocal, scanTcp, scanTcp6, scanUdp } from './port-scan.ts'
 import { type ProvisionedGateway, provisionedGateway } from './provisioned.ts'
-import { storyDir } from './setup.ts'
+import { seededPart, storyDir } from './setup.ts'
 
 /** Where something listens beside what the gateway itself has: SSH, names, the API. */
 const listening = [80, 443, 5000]
@@ -106,12 +106,17 @@ describe('firewall', () => {
     expect(await fromLan()).toEqual({ open: [22, 53, 443, 8080], refused: [] })
   })
 
-  test.each([
-    ['the reserved port', '{"wan":{"tcp":[443,8080]}}'],
-    ['a rule in place of a port', '{"wan":{"tcp":["443 } ; chain x { accept"]}}'],
-    ['a file cut short', '{"wan":{"tcp":[80'],
-    ['an unknown key', '{"wan":{"tcp":[80]},"policy":"accept"}'],
-  ])('%s: all is closed but the platform’s own, and it is said', async (_, text) => {
+  test.each(
+    seededPart(
+      [
+        ['the reserved port', '{"wan":{"tcp":[443,8080]}}'],
+        ['a rule in place of a port', '{"wan":{"tcp":["443 } ; chain x { accept"]}}'],
+        ['a file cut short', '{"wan":{"tcp":[80'],
+        ['an unknown key', '{"wan":{"tcp":[80]},"policy":"accept"}'],
+      ],
+      2,
+    ),
+  )('%s: all is closed but the platform’s own, and it is said', async (_, text) => {
     const { exitCode, stderr } = await withPorts(gateway, text)
     expect(exitCode).toBe(1)
     expect(stderr).toContain('firewall-inbound.json')

@@ -7,6 +7,7 @@ import type { LabHost, LabProcess, Machine } from '@atomixos/machine'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { askTime } from './ask-time.ts'
 import { lanAddress, lanMachine, listen, reloadNetwork, wanAddressOf } from './operator-network.ts'
+import { perlChecksum } from './perl-checksum.ts'
 import { type ProvisionedGateway, provisionedGateway } from './provisioned.ts'
 import { storyDir } from './setup.ts'
 
@@ -107,19 +108,13 @@ describe('flood', () => {
  * Raw packets, as fast as one process makes them but no more than 4,000 a second: more than that the emulated processor
  * does not even receive. Source addresses are made up, but for the fragments and datagrams.
  */
-const flood = String.raw`
+const flood = String.raw`${perlChecksum}
 use Socket;
 my ($to, $kind, $seconds) = @ARGV;
 $| = 1;
 my $target = inet_aton($to);
 my $address = pack_sockaddr_in(0, $target);
 socket(my $s, PF_INET, SOCK_RAW, 255) or die "raw socket: $!";
-sub sum {
-  my $sum = 0;
-  $sum += $_ for unpack('n*', $_[0]);
-  $sum = ($sum & 65535) + ($sum >> 16) while $sum >> 16;
-  return pack('n', ~$sum & 65535);
-}
 sub packet {
   my ($source, $protocol, $fragment, $payload) = @_;
   my $header = pack('CCnnnCCna4a4', 0x45, 0, 20 + length $payload, int rand 65536, $fragment, 64, $protocol, 0, $source, $target);

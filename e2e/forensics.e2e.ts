@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { eventLogPath } from '@atomixos/config'
+import { bootConcludedMarkerPath, eventLogPath } from '@atomixos/config'
 import type { Machine } from '@atomixos/machine'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { bootMs } from './gateway.ts'
@@ -36,16 +36,28 @@ describe('forensics', () => {
   const eventsOnDevice = async () =>
     JSON.parse(await gateway.succeed('atomixctl events --json', { timeoutMs: 120_000 })) as Event[]
 
+  /** What this start means has been written down, by its own verification: nobody but this story writes events now. */
+  const concluded = () =>
+    gateway.waitUntilSucceeds(`test -e ${bootConcludedMarkerPath}`, { timeoutMs: bootMs })
+
+  /** For a verification that draws the conclusions again: it writes an event. */
+  const forgetConclusions = `rm -f ${bootConcludedMarkerPath}`
+
   /** The number of an event that whoever wrote it took for written: the verification has gone on after it. */
   async function acknowledged(): Promise<number> {
+    await concluded()
+    const before = await lastOnDevice()
     await gateway.succeed(
-      'atomixctl verify >/run/verify.out 2>&1 & echo $! >/run/verify.pid; until grep -q "all checks pass\\|not well" /run/verify.out; do sleep 0.2; done',
+      `${forgetConclusions}; atomixctl verify >/run/verify.out 2>&1 & echo $! >/run/verify.pid; until grep -q "all checks pass\\|not well" /run/verify.out; do sleep 0.2; done; kill "$(cat /run/verify.pid)" || true`,
       { timeoutMs: 120_000 },
     )
-    const last = JSON.parse(await gateway.succeed(`tail -n 1 ${eventLogPath}`)) as Event
-    await gateway.succeed('kill "$(cat /run/verify.pid)" || true')
-    return last.seq
+    const last = await lastOnDevice()
+    expect(last).toBeGreaterThan(before)
+    return last
   }
+
+  const lastOnDevice = async () =>
+    (JSON.parse(await gateway.succeed(`tail -n 1 ${eventLogPath}`)) as Event).seq
 
   function inOrder(events: readonly Event[]): void {
     const numbers = events.map(({ seq }) => seq)
@@ -61,12 +73,13 @@ describe('forensics', () => {
     const promised = await acknowledged()
     const before = await eventsOnDevice()
     await gateway.succeed(
-      'systemd-run --quiet sh -c "while :; do timeout 3 atomixctl verify >/dev/null; done"',
+      `systemd-run --quiet sh -c "while :; do ${forgetConclusions}; timeout 3 atomixctl verify >/dev/null; done"`,
     )
+    while ((await lastOnDevice()) === promised) await sleep(200)
     await sleep(delayMs)
     await gateway.crash()
     await gateway.start()
-    await gateway.bootId({ timeoutMs: bootMs })
+    await concluded()
     const after = await eventsOnDevice()
     inOrder(after)
     expect(after.map(({ seq }) => seq)).toContain(promised)

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { LabHost } from '@atomixos/machine'
+import { perlChecksum } from './perl-checksum.ts'
 
 /**
  * ICMP echo requests to `through` with a source route on to `target`: a loose one and a strict one (RFC 791, options
@@ -21,16 +22,10 @@ async function runPerl(host: LabHost, program: string, argv: readonly string[]):
   await host.succeed(['perl', '/run/forge', ...argv], { timeoutMs: 30_000 })
 }
 
-const routed = `
+const routed = `${perlChecksum}
 use Socket;
 my ($from, $through, $target) = map { inet_aton($_) } @ARGV;
 socket(my $s, PF_INET, SOCK_RAW, 255) or die "raw socket: $!";
-sub sum {
-  my $sum = 0;
-  $sum += $_ for unpack('n*', $_[0]);
-  $sum = ($sum & 65535) + ($sum >> 16) while $sum >> 16;
-  return pack('n', ~$sum & 65535);
-}
 for my $kind (131, 137) {
   my $echo = pack('CCnnn', 8, 0, 0, 7, $kind) . 'routed';
   substr($echo, 2, 2) = sum($echo);

@@ -9,6 +9,7 @@ import {
 } from '@atomixos/config'
 import type { Machine } from '@atomixos/machine'
 import { updateHostName } from './gateway-network.ts'
+import { importApp } from './one-container.ts'
 import { manifest } from './setup.ts'
 
 /** Of an emulated machine on a busy host. */
@@ -25,6 +26,11 @@ export interface DeviceStatus {
   readonly failedVersions: readonly { version: string; reason: string }[]
   readonly failedUnits: readonly string[]
   readonly freshFlash: boolean
+  readonly data: {
+    readonly mounted: boolean
+    readonly full: boolean
+    readonly space?: { readonly freeBytes: number; readonly availableBytes: number }
+  }
   readonly update: {
     readonly labels: readonly string[]
     readonly channels: readonly { serverUrl: string; channel: string; sequence: number }[]
@@ -73,19 +79,24 @@ export async function waitUntilUp(gateway: Machine): Promise<void> {
 /** Until the running slot has been watched for its 60 s and is confirmed. */
 export async function waitUntilConfirmed(gateway: Machine, slot: SlotName): Promise<void> {
   await waitUntilUp(gateway)
+  await waitUntilVerified(gateway)
   await gateway.waitUntilSucceeds(`test "$(fw_printenv -n SLOT_${slot}_STATE)" = confirmed`, {
     timeoutMs: 300_000,
   })
-  await waitUntilVerified(gateway)
 }
 
 /**
  * Until the verification of this boot has run to its end, whatever it found. It starts only after everything else is
- * up, so "not active" may as well mean that it has not begun.
+ * up, so "not active" may as well mean that it has not begun. It watches for a minute: who asks all the time takes a
+ * third of the processor meanwhile, and `tail` looks once a second whether the process is there.
  */
 export async function waitUntilVerified(gateway: Machine): Promise<void> {
   await gateway.waitUntilSucceeds(
-    'test "$(systemctl show -P ExecMainExitTimestampMonotonic os-verification)" -gt 0',
+    [
+      'pid=$(systemctl show -P MainPID os-verification)',
+      'test "$pid" -eq 0 || timeout 30 tail --pid="$pid" -f /dev/null',
+      'test "$(systemctl show -P ExecMainExitTimestampMonotonic os-verification)" -gt 0',
+    ].join('; '),
     { timeoutMs: 300_000 },
   )
 }
@@ -115,13 +126,7 @@ export async function provision(gateway: Machine): Promise<void> {
  * returns.
  */
 export async function addRequiredContainer(gateway: Machine): Promise<void> {
-  await gateway.succeed(
-    [
-      'tar -C / --dereference -c usr/bin/sleep usr/lib/aarch64-linux-gnu/libc.so.6 lib/ld-linux-aarch64.so.1',
-      '| podman import --quiet - localhost/app:1',
-    ].join(' '),
-    { timeoutMs: 300_000 },
-  )
+  await importApp(gateway, ['usr/bin/sleep'])
   await gateway.succeed(`mkdir -p ${quadletFolder}`)
   await gateway.writeFile(
     `${quadletFolder}/app.container`,

@@ -122,7 +122,8 @@ describe('logs', () => {
 
   test('a full /data loses lines and stops nobody; with room the log goes on', async () => {
     await gateway.succeed(
-      'fallocate -l "$(df --output=avail -B1 /data | tail -n 1)" /data/fill 2>/dev/null; ! echo x >/data/no-room',
+      // The share that is root's alone as well.
+      'fallocate -l "$(($(stat -f -c "%f * %S" /data)))" /data/fill 2>/dev/null; head -c 300M /dev/zero >/data/fill-rest 2>/dev/null; ! echo x >/data/no-room',
     )
     await say('nowhere', 400)
     await gateway.waitUntilSucceeds(
@@ -130,7 +131,7 @@ describe('logs', () => {
     )
     expect(await gateway.failedUnits()).toEqual([])
     expect(await gateway.succeed('journalctl -t story -o cat -n 1')).toContain('nowhere 400')
-    await gateway.succeed('rm -f /data/fill /data/no-room')
+    await gateway.succeed('rm -f /data/fill /data/fill-rest /data/no-room')
     await say('again', 400)
     await gateway.waitUntilSucceeds(`systemctl reload system-log && ${inLog(' again 400 ..')}`)
   })

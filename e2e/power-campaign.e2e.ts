@@ -36,7 +36,9 @@ describe(`power-campaign (${points} points, seed ${seed})`, () => {
     await writeFile(join(dir, 'report.html'), renderPage(report))
   }
 
-  test('first boot, provisioning, an update and its confirmation are recorded', async () => {
+  test('first boot, an update, changes of the configuration and a factory reset are recorded', {
+    timeout: 5_400_000,
+  }, async () => {
     recordingDir = await recordedLife(say)
   })
 
@@ -73,7 +75,7 @@ describe(`power-campaign (${points} points, seed ${seed})`, () => {
   }, async () => {
     expect(result!.kept).toHaveLength(boots)
     for (const disk of result!.kept) {
-      booted.push(await bootPoint(disk))
+      booted.push(await bootPoint(disk, result!.sets))
       say(`point ${disk.point.number} (${disk.point.phase}): ${booted.at(-1)!.problem ?? 'came up'}`)
       await writeReport()
     }

@@ -25,7 +25,7 @@ export async function sharedState(
   make: (stateDir: string) => Promise<SavedState>,
 ): Promise<SavedState> {
   const identity = createHash('sha256')
-    .update(JSON.stringify([manifest.artifacts, bundlePath('next')]))
+    .update(JSON.stringify([manifest.artifacts, setup.bundles.next]))
     .digest('hex')
     .slice(0, 16)
   const dir = join(setup.workDir, 'states', `${name}-${identity}`)
@@ -86,7 +86,11 @@ export async function provisionedGateway(dir: string): Promise<ProvisionedGatewa
 }
 
 /** Any saved state of a gateway; its disks are thrown away in the end, its logs stay. */
-export async function forkGateway(saved: SavedState, dir: string): Promise<ProvisionedGateway> {
+export async function forkGateway(
+  saved: SavedState,
+  dir: string,
+  { deadlineMs = 60 * 60_000 }: { readonly deadlineMs?: number } = {},
+): Promise<ProvisionedGateway> {
   const network = await createGatewayNetwork(dir)
   try {
     const gateway = await restore(saved, {
@@ -97,7 +101,7 @@ export async function forkGateway(saved: SavedState, dir: string): Promise<Provi
       nics: network.nics,
       // What is about to be installed may well panic.
       panics: 'expected',
-      deadlineMs: 60 * 60_000,
+      deadlineMs,
     })
     return {
       gateway,

@@ -72,7 +72,7 @@ describe.concurrent('rauc-confirm', () => {
     ],
     ['container', 'systemctl stop app', stopped('container:app', 'app')],
   ]
-  test.each(seededPart(cases, 2))('%s: not confirmed, and named', async (name, command, expected) => {
+  test.each(seededPart(cases, 1))('%s: not confirmed, and named', async (name, command, expected) => {
     const { reason, state } = await breakWhilePending(name, (gateway) => gateway.succeed(command))
     expect(reason).toMatch(expected)
     expect(state).toBe('pending')

@@ -101,7 +101,7 @@ describe.concurrent('rauc-rollback', () => {
     },
   ]
 
-  test.each(seededPart(cases, 3))('$name', { timeout: 3_300_000 }, async (broken) => {
+  test.each(seededPart(cases, 2))('$name', { timeout: 3_300_000 }, async (broken) => {
     const { reason, tries } = await rollBack(broken.bundle, broken)
     expect(reason).toMatch(broken.reason)
     expect(tries).toEqual(['B', 'B', 'B', 'A'])

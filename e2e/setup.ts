@@ -20,6 +20,8 @@ export interface E2eSetup {
   readonly imageProgramsDir: string
   /** The tree that the fleet's server runs programs of. */
   readonly fleetProgramsDir: string
+  /** The tree with the browser, for the stories that asked for it. */
+  readonly browserProgramsDir?: string
   /** Paths of the bundles, deltas and channel files that the stories asked for. */
   readonly bundles: Readonly<Partial<Record<FixtureName, string>>>
   /** Images of containers that the stories asked for. */
@@ -83,6 +85,13 @@ export const imagePrograms: Programs = treePrograms(setup.imageProgramsDir)
 /** Programs of the fleet's server. */
 export const fleetPrograms: Programs = treePrograms(setup.fleetProgramsDir)
 
+/** The browser's. */
+export function browserPrograms(): Programs {
+  if (setup.browserProgramsDir === undefined)
+    throw new Error('bundle-fixtures.ts does not list this story among those with a browser')
+  return treePrograms(setup.browserProgramsDir)
+}
+
 /** A bundle, a delta or a channel file that was built for the stories. */
 export function bundlePath(name: FixtureName): string {
   const path = setup.bundles[name]
@@ -111,6 +120,12 @@ export function seededPart<T>(cases: readonly T[], count: number): T[] {
   if (setup.thorough || cases.length <= count) return [...cases]
   return Array.from({ length: count }, (_, index) => cases[Math.floor((index * cases.length) / count)]!)
 }
+
+/**
+ * For `test.each`: once in a thorough run, never in another. For a test that costs minutes, where others of its
+ * story are always told.
+ */
+export const thoroughly = setup.thorough ? ['once'] : []
 
 /** A fresh folder for one story. */
 export async function storyDir(name: string): Promise<string> {

@@ -83,7 +83,8 @@ async function closeServer(server: Server): Promise<void> {
   await new Promise((resolve) => server.close(resolve))
 }
 
-async function makeCertificate(dir: string) {
+/** A key and a certificate for `updateHostName`, and the authority that gave it, which nobody knows. */
+export async function makeCertificate(dir: string) {
   const path = (name: string) => join(dir, name)
   const openssl = async (...args: string[]) => {
     const [program, ...loader] = programs.argv('openssl')

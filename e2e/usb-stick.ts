@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { open, rm } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { Machine } from '@atomixos/machine'
 import { imagePrograms } from './setup.ts'
@@ -61,28 +62,36 @@ async function tool(program: string, args: readonly string[]): Promise<string> {
   return stdout
 }
 
-/** Into the machine's USB controller; `bytesPerS`: as slow as that. */
+/** Into the machine's USB controller; `bytesPerS`: as slow as that; `id`: for more than one at a time. */
 export async function plugIn(
   { qmp }: Machine,
   { path }: Stick,
-  { bytesPerS = 0 }: { readonly bytesPerS?: number } = {},
+  { bytesPerS = 0, id = 'stick' }: { readonly bytesPerS?: number; readonly id?: string } = {},
 ): Promise<void> {
   await qmp!.execute('object-add', {
-    ...{ 'qom-type': 'throttle-group', id: 'stick-speed' },
+    ...{ 'qom-type': 'throttle-group', id: `${id}-speed` },
     limits: { 'bps-read': bytesPerS },
   })
   await qmp!.execute('blockdev-add', {
-    ...{ driver: 'throttle', 'node-name': 'stick', 'throttle-group': 'stick-speed' },
+    ...{ driver: 'throttle', 'node-name': id, 'throttle-group': `${id}-speed` },
     file: { driver: 'raw', file: { driver: 'file', filename: path } },
   })
-  await qmp!.execute('device_add', { driver: 'usb-storage', id: 'stick', bus: 'usb.0', drive: 'stick' })
+  await qmp!.execute('device_add', { driver: 'usb-storage', id, bus: 'usb.0', drive: id })
 }
 
 /** Without a word to the guest, as people do. */
-export async function pullOut({ qmp }: Machine): Promise<void> {
+export async function pullOut(
+  { qmp }: Machine,
+  { id = 'stick' }: { readonly id?: string } = {},
+): Promise<void> {
   const gone = qmp!.event('DEVICE_DELETED')
-  await qmp!.execute('device_del', { id: 'stick' })
+  // QEMU may crash over a request whose stick is gone. While the machine stands still it sends none, and the one that
+  // waited for its turn meanwhile has ended after this: 120 KiB at most, at the stick's speed.
+  await qmp!.execute('stop')
+  await sleep(1000)
+  await qmp!.execute('device_del', { id })
   await gone
-  await qmp!.execute('blockdev-del', { 'node-name': 'stick' })
-  await qmp!.execute('object-del', { id: 'stick-speed' })
+  await qmp!.execute('cont')
+  await qmp!.execute('blockdev-del', { 'node-name': id })
+  await qmp!.execute('object-del', { id: `${id}-speed` })
 }

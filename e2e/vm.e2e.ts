@@ -1,10 +1,11 @@
-/** Somebody sits at a terminal with docs/quick-start.md, types `./atomixos vm`, and talks to the device. */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { rm } from 'node:fs/promises'
+/** Somebody sits at a terminal, types `./atomixos vm` or `./atomixos e2e debug`, and talks to the device. */
+import { existsSync } from 'node:fs'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { quickStart } from './quick-start.ts'
-import { programs, setup } from './setup.ts'
+import { setup, thoroughly } from './setup.ts'
+import { ctrlBracket, Terminal } from './terminal.ts'
 
 const keptName = `story-${process.pid}`
 const bootMs = 300_000
@@ -12,69 +13,7 @@ const { shown } = quickStart
 const [askStatus, leaveNote] = quickStart.first
 const [readNote] = quickStart.second
 const ctrlC = '\x03'
-const ctrlBracket = '\x1d'
-
-/** A terminal (a real pseudo-terminal, by script(1)) in which one command runs. */
-class Terminal {
-  readonly #child: ChildProcess
-  #screen = ''
-  #seen = 0
-  #closed = false
-  readonly exit: Promise<number | null>
-
-  constructor(command: string) {
-    const [program, ...loader] = programs.argv('script')
-    this.#child = spawn(
-      program!,
-      [...loader, '--quiet', '--flush', '--return', '--command', command, '/dev/null'],
-      {
-        cwd: setup.rootDir,
-        env: { ...process.env, TERM: 'vt220', SHELL: '/bin/sh' },
-        stdio: ['pipe', 'pipe', 'inherit'],
-      },
-    )
-    this.#child.stdout!.on('data', (bytes: Buffer) => {
-      this.#screen += bytes.toString('latin1')
-    })
-    this.exit = new Promise((resolve) =>
-      this.#child.once('close', (code) => {
-        this.#closed = true
-        resolve(code)
-      }),
-    )
-  }
-
-  /** Waits until the screen shows it, after all that was waited for before. */
-  async sees(pattern: RegExp, timeoutMs: number): Promise<string> {
-    const deadline = Date.now() + timeoutMs
-    while (Date.now() < deadline) {
-      // Asked before the look: once it has closed, nothing more can appear.
-      const closed = this.#closed
-      const match = pattern.exec(this.#screen.slice(this.#seen))
-      if (match) {
-        this.#seen += match.index + match[0].length
-        return match[0]
-      }
-      await new Promise((resolve) => setTimeout(resolve, 100))
-      if (closed) break
-    }
-    throw new Error(
-      `the terminal did not show ${pattern} within ${timeoutMs / 1000} s; its end was:\n${this.#screen.slice(-3000)}`,
-    )
-  }
-
-  types(text: string): void {
-    this.#child.stdin!.write(text)
-  }
-
-  async leave(): Promise<void> {
-    if (this.#child.exitCode !== null) return
-    this.types(ctrlBracket)
-    const killed = setTimeout(() => this.#child.kill('SIGKILL'), 20_000)
-    await this.exit
-    clearTimeout(killed)
-  }
-}
+const ctrlD = '\x04'
 
 describe('vm', () => {
   let terminal: Terminal | undefined
@@ -109,4 +48,78 @@ describe('vm', () => {
     await terminal.sees(/the disk is kept in /, 60_000)
     expect(await terminal.exit).toBe(0)
   })
+})
+
+describe('e2e debug', () => {
+  let terminal: Terminal | undefined
+  // An empty one, which stands there when a line has been done; each key draws it anew with what was typed behind it.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the cursor is put behind it
+  const prompt = /debug> \x1b\[8G/
+  const keptDir = join(setup.workDir, '../machines', 'debug-kept-rauc-slots')
+  const screenshot = `debug-story-${process.pid}.png`
+  afterEach(() => terminal?.leave())
+  afterAll(async () => {
+    await rm(keptDir, { recursive: true, force: true })
+    await rm(join(setup.rootDir, screenshot), { force: true })
+  })
+
+  /** Types a line, and waits for what it shows and for the next prompt. */
+  async function says(line: string, shown: RegExp | undefined, timeoutMs = 60_000): Promise<void> {
+    terminal!.types(`${line}\r`)
+    // The terminal shows the line itself first.
+    await terminal!.sees(/\n/, 60_000)
+    if (shown !== undefined) await terminal!.sees(shown, timeoutMs)
+    await terminal!.sees(prompt, timeoutMs)
+  }
+
+  test('a person starts the machine, asks it, is its root for a while, and leaves nothing running', async () => {
+    // A kept disk of somebody's own stays theirs.
+    expect(existsSync(keptDir)).toBe(false)
+    terminal = new Terminal('./atomixos e2e debug -t rauc-slots --keep')
+    await terminal.sees(/gateway of rauc-slots: it is off, as flashed/, 180_000)
+    await terminal.sees(prompt, 60_000)
+    await says('help()', /gateway\.shell\(\)/)
+    await says('gateway.start()', undefined)
+    await says('gateway.start()', /it runs already/)
+    await says(`gateway.waitForUnit('multi-user.target', { timeoutMs: ${bootMs} })`, undefined, bootMs)
+    await says("gateway.succeed('rauc status')", /Booted from: boot\.0 \(A\)/)
+    // What went wrong is told in the words of the driver, without the stack of this program.
+    await says("gateway.succeed('false')", /exit code 1/)
+    await says("gateway.fail('exit 3').then(() => 'it failed')", /it failed/)
+    await says(`gateway.screenshot('${screenshot}')`, /debug-story-\d+\.png/)
+    expect((await readFile(join(setup.rootDir, screenshot))).subarray(1, 4).toString()).toBe('PNG')
+
+    terminal.types('gateway.shell()\r')
+    await terminal.sees(/Ctrl-\] comes back/, 60_000)
+    await terminal.sees(/root@\S+:~# /, 120_000)
+    terminal.types('echo $((40 + 2))-it; echo kept >/data/note; sync\r')
+    await terminal.sees(/42-it/, 60_000)
+    terminal.types(ctrlBracket)
+    await terminal.sees(prompt, 60_000)
+
+    await says('gateway.crash()', undefined)
+    await says('gateway.running', /false/)
+    terminal.types(ctrlD)
+    await terminal.sees(/the disk is kept in /, 120_000)
+    expect(await terminal.exit).toBe(0)
+  })
+
+  test.each(thoroughly)(
+    'the kept disk is the same one next time, and an interrupted wait gives the prompt back',
+    async () => {
+      terminal = new Terminal('./atomixos e2e debug -t rauc-slots --keep')
+      await terminal.sees(/it is off, with the disk that was kept/, 180_000)
+      await terminal.sees(prompt, 60_000)
+      await says('gateway.start()', undefined)
+      terminal.types("gateway.waitForConsoleText('never said', { timeoutMs: 600000 })\r")
+      await terminal.sees(/\n/, 60_000)
+      terminal.types(ctrlC)
+      await terminal.sees(prompt, 60_000)
+      await says(`gateway.waitForUnit('multi-user.target', { timeoutMs: ${bootMs} })`, undefined, bootMs)
+      await says("gateway.succeed('cat /data/note')", /kept/)
+      terminal.types(ctrlD)
+      await terminal.sees(/the disk is kept in /, 120_000)
+      expect(await terminal.exit).toBe(0)
+    },
+  )
 })

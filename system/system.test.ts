@@ -109,6 +109,16 @@ describe.each(Object.values(boards))('board $name', ({ rootfs, initrd, firmware,
     expect(kernelArguments).toContain('gpt')
     expect(kernelArguments.find((argument) => argument.startsWith('panic='))).toMatch(/=[1-9]/)
   })
+
+  test('no unit of ours has a setting that needs a security module which the kernel is not told to start', () => {
+    const modules = kernelArguments.find((argument) => argument.startsWith('lsm='))!.slice('lsm='.length)
+    const needs = { RestrictFileSystems: 'bpf', AppArmorProfile: 'apparmor', SmackProcessLabel: 'smack' }
+    const units = JSON.stringify([rootfs, initrd].flatMap((tree) => tree.modules.map(({ units }) => units)))
+    const missing = Object.entries(needs).filter(
+      ([setting, module]) => units.includes(`"${setting}"`) && !modules.split(',').includes(module),
+    )
+    expect(missing).toEqual([])
+  })
 })
 
 test('both boards run the same root and initrd: what is tested is what is flashed', () => {

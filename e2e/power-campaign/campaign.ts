@@ -13,8 +13,10 @@ import {
   expectedImages,
 } from './check-points.ts'
 import { lookAtData } from './look.ts'
+import { isOfInterest, lookAtConfiguration } from './look-at-configuration.ts'
 import { type Phase, phases } from './phases.ts'
 import { chooseBoots, choosePoints } from './points.ts'
+import { readFiles } from './read-data.ts'
 import {
   cutWrites,
   type Defect,
@@ -64,6 +66,7 @@ export interface CampaignResult {
   /** Without boots: those are to be added. */
   readonly report: CampaignReport
   readonly kept: readonly KeptDisk[]
+  readonly sets: RecordingFile['sets']
 }
 
 export async function runCampaign(options: CampaignOptions): Promise<CampaignResult> {
@@ -101,7 +104,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
     boots: [],
     defects: runs,
   }
-  return { report, kept }
+  return { report, kept, sets: recording.sets }
 }
 
 async function study(options: CampaignOptions, recording: RecordingFile, log: WriteLog): Promise<Step[]> {
@@ -142,6 +145,11 @@ async function check(
     versions: options.versions,
     ...(given.defect === 'single-environment' && { environmentCopies: 1 }),
     checkData: () => lookAtData(options.imagePrograms, dataPath),
+    checkConfiguration: async ({ tree }) => {
+      const wanted = new Map([...tree].filter(([path]) => isOfInterest(path)))
+      const files = await readFiles(options.imagePrograms, dataPath, wanted, options.workDir)
+      return lookAtConfiguration(tree, files, given.recording)
+    },
     keep: async (point) => {
       if (!given.keepAt.has(point.number)) return
       const dir = join(options.workDir, `point-${point.number}`)

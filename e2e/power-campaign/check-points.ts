@@ -4,7 +4,8 @@ import { partitions, sectorBytes } from '@atomixos/config'
 import { type Cut, type CutKind, planCut, type WriteLog } from '@atomixos/machine'
 import { seededNumbers } from '../seeded.ts'
 import { describe, judge, type Observation, type Verdict } from './judge.ts'
-import { lookAtTable } from './look.ts'
+import { type DataLook, lookAtTable } from './look.ts'
+import { type FoundConfiguration, newData } from './look-at-configuration.ts'
 import type { Phase } from './phases.ts'
 import type { Point } from './points.ts'
 import { environmentCopies, environmentOf, placeOf, type RecordingFile, type Step } from './recording.ts'
@@ -43,6 +44,10 @@ export interface CheckedPoint {
   readonly version: string | undefined
   readonly table: Observation['table']['copy']
   readonly dataChecked: boolean
+  /** What the next start takes, where the recording knows what it may be. */
+  readonly configuration: string | undefined
+  /** That by its name after the next start, which may reset it. */
+  readonly takes: string | undefined
   readonly problems: readonly string[]
 }
 
@@ -57,7 +62,9 @@ export interface CheckOptions {
   readonly versions: Readonly<Record<'A' | 'B', string>>
   /** 1 for a device that has no second copy. Default: 2. */
   readonly environmentCopies?: number
-  readonly checkData: () => Promise<NonNullable<Observation['data']>>
+  readonly checkData: () => Promise<DataLook>
+  /** What the next start would take of that /data. */
+  readonly checkConfiguration: (data: DataLook) => Promise<FoundConfiguration>
   /** Called while the disk is as the point left it. */
   readonly keep?: (checked: CheckedPoint) => Promise<void>
   readonly onChecked?: (checked: CheckedPoint) => void
@@ -127,6 +134,8 @@ async function checkCut(options: CheckOptions, point: Point, cut: Cut): Promise<
       version: verdict.version,
       table: observed.table.copy,
       dataChecked: observed.data !== undefined,
+      configuration: observed.configuration?.detail,
+      takes: observed.configuration?.afterStart,
       problems: verdict.problems,
     }
     if (checked.hit) await options.keep?.(checked)
@@ -156,6 +165,9 @@ async function observe(options: CheckOptions, cut: Cut): Promise<Observation> {
   const { before, after } = steps[card ? cut.victim.index : cut.at]!
   const copies = environmentCopies(disk.card, options.environmentCopies)
   const table = await lookAtTable((offset, size) => disk.read(offset, size), recording.systemBytes)
+  const data = table.partitions === 'complete' ? await options.checkData() : undefined
+  const mayBe = configurationsAt(cut, steps, recording)
+  const found = mayBe.length > 0 ? await findConfiguration(options, data) : undefined
   const content = (slot: 'A' | 'B') => ({
     wrongSectors: {
       boot: disk.wrongSectors(`boot-${slot.toLowerCase()}`),
@@ -171,8 +183,29 @@ async function observe(options: CheckOptions, cut: Cut): Promise<Observation> {
     },
     slots: { A: content('A'), B: content('B') },
     table,
-    data: table.partitions === 'complete' ? await options.checkData() : undefined,
+    data,
+    configuration: found && { ...found, mayBe },
   }
+}
+
+/** Names of what the next start may take: at the write that is cut, and until the power fails. None: it is not asked. */
+function configurationsAt(cut: Cut, steps: readonly Step[], recording: RecordingFile): string[] {
+  const places = [cut.victim.index, cut.at].map((index) => steps[index]!.entry.dataOffset)
+  const marks = places.map((offset) =>
+    recording.configurations.findLastIndex(({ logBytes }) => logBytes <= offset),
+  )
+  const [from, to] = [Math.min(...marks), Math.max(...marks)]
+  return from === -1 ? [] : recording.configurations.slice(from, to + 1).flatMap(({ mayBe }) => mayBe)
+}
+
+/** undefined: fsck has said what is wrong, and there is nothing to read. */
+async function findConfiguration(
+  options: CheckOptions,
+  data: DataLook | undefined,
+): Promise<FoundConfiguration | undefined> {
+  // Not in the table: the next start makes a new one.
+  if (data === undefined) return newData('no /data, which the next start makes')
+  return data.consistent ? await options.checkConfiguration(data) : undefined
 }
 
 /** What each partition of the recorded machine holds in the end, for `ReplayedDisk`. */

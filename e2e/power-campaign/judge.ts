@@ -1,5 +1,6 @@
 /** What is found on a disk after a cut, and what that means. Pure. */
 import { bootVariables, type SlotName } from '@atomixos/config'
+import type { FoundConfiguration } from './look-at-configuration.ts'
 import { type Selection, simulateSelector } from './selector.ts'
 
 /** Of a slot's two images. */
@@ -21,11 +22,21 @@ export interface Observation {
   readonly table: {
     /** The copy that U-Boot and Linux use. */
     readonly copy: 'primary' | 'backup' | 'none'
-    /** `flashed`: slot A, the next start is a first one. `complete`: all. `wrong`: anything else. */
-    readonly partitions: 'flashed' | 'complete' | 'wrong'
+    /**
+     * `flashed`: slot A, the next start is a first one. `complete`: all. `reset`: all but /data, which the next start makes.
+     * `wrong`: anything else.
+     */
+    readonly partitions: 'flashed' | 'complete' | 'reset' | 'wrong'
   }
   /** undefined: the table has no /data yet. */
   readonly data: { readonly consistent: boolean; readonly detail: string } | undefined
+  /** undefined: nothing is known of it at this place in the recording, or /data cannot be read. */
+  readonly configuration:
+    | (FoundConfiguration & {
+        /** Names of what the next start may take. */
+        readonly mayBe: readonly string[]
+      })
+    | undefined
 }
 
 /**
@@ -44,7 +55,7 @@ export interface Verdict {
 }
 
 export function judge(observed: Observation): Verdict {
-  const { environment, slots, table, data } = observed
+  const { environment, slots, table, data, configuration } = observed
   const { variables } = environment
   const problems: string[] = []
   if (!environment.allowed.some((allowed) => sameVariables(allowed, variables))) {
@@ -56,8 +67,15 @@ export function judge(observed: Observation): Verdict {
   if (table.copy === 'none') problems.push('neither partition table is valid')
   else if (table.partitions === 'wrong') {
     problems.push(`the ${table.copy} partition table is neither the flashed nor the complete one`)
+  } else if (table.partitions === 'reset' && configuration === undefined) {
+    problems.push('/data is not in the partition table, and nobody has asked for a reset')
   }
   if (data !== undefined && !data.consistent) problems.push(`/data is not consistent: ${data.detail}`)
+  if (configuration !== undefined && !configuration.mayBe.includes(configuration.name ?? '')) {
+    problems.push(
+      `the next start would take this configuration: ${configuration.detail}; it should take ${configuration.mayBe.join(' or ')}`,
+    )
+  }
   const selection = simulateSelector(variables, (slot) => isWhole(slots[slot]))
   problems.push(...slotProblems(observed, selection))
   const comesUp = table.copy === 'none' || table.partitions === 'wrong' ? undefined : selection.started

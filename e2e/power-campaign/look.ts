@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process'
 import { partitions, sectorBytes } from '@atomixos/config'
 import { type Partition, type Programs, readPartitions } from '@atomixos/machine'
 import type { Observation } from './judge.ts'
+import { parseTree } from './read-data.ts'
 
 type Read = (offsetBytes: number, sizeBytes: number) => Promise<Buffer>
 
@@ -40,6 +41,7 @@ function classify(found: readonly Partition[]): Observation['table']['partitions
   const labels = new Set(found.map(({ label }) => label))
   if (!asPlanned || labels.size !== found.length) return 'wrong'
   if (labels.size === partitions.length) return 'complete'
+  if (labels.size === partitions.length - 1 && !labels.has('data')) return 'reset'
   const flashed = partitions.filter(({ made }) => made === 'image')
   return labels.size === flashed.length && flashed.every(({ label }) => labels.has(label))
     ? 'flashed'
@@ -48,21 +50,23 @@ function classify(found: readonly Partition[]): Observation['table']['partitions
 
 const checkLimitMs = 120_000
 
+export interface DataLook extends NonNullable<Observation['data']> {
+  /** Inode numbers by path; empty when it is not consistent. */
+  readonly tree: ReadonlyMap<string, number>
+}
+
 /**
  * `fsck.f2fs` on a file, changing nothing. A file system that was not unmounted is as its last checkpoint has it; that is
  * what is checked, and what the kernel starts from.
  *
  * @param programs Of the tree that has f2fs-tools.
  */
-export async function lookAtData(
-  programs: Programs,
-  path: string,
-): Promise<NonNullable<Observation['data']>> {
+export async function lookAtData(programs: Programs, path: string): Promise<DataLook> {
   const [program, ...argv] = programs.argv('fsck.f2fs')
   const { exitCode, output } = await new Promise<{ exitCode: number; output: string }>((resolve) => {
     const check = execFile(
       program!,
-      [...argv, '-f', '--dry-run', path],
+      [...argv, '-f', '--dry-run', '-t', path],
       { timeout: checkLimitMs, maxBuffer: 64 * 1024 * 1024, env: { ...programs.env } },
       (error, stdout, stderr) =>
         resolve({
@@ -73,10 +77,14 @@ export async function lookAtData(
     // It asks when it could lose files, for ever.
     check.stdin?.end()
   })
-  const bad = output.split('\n').filter((line) => /\[Fail\]|\[ASSERT\]|Can't find a valid|Error/i.test(line))
+  const bad = output
+    .split('\n')
+    .filter((line) => !/ <ino = /.test(line) && /\[Fail\]|\[ASSERT\]|Can't find a valid|Error/i.test(line))
   // What it prints at the end says that everything was looked at.
   const finished = /\[FSCK\] other corrupted bugs/.test(output)
-  if (exitCode === 0 && finished && bad.length === 0) return { consistent: true, detail: '' }
+  if (exitCode === 0 && finished && bad.length === 0) {
+    return { consistent: true, detail: '', tree: parseTree(output) }
+  }
   const said = bad[0]?.trim() ?? output.trim().split('\n').at(-1)!.trim()
-  return { consistent: false, detail: `fsck.f2fs ended with ${exitCode}: ${said}` }
+  return { consistent: false, tree: new Map(), detail: `fsck.f2fs ended with ${exitCode}: ${said}` }
 }

@@ -8,6 +8,8 @@ export const phases = [
   'install',
   'environment',
   'confirmation',
+  'configuration',
+  'factory-reset',
 ] as const
 
 export type Phase = (typeof phases)[number]
@@ -20,28 +22,34 @@ export const phaseMeanings: Readonly<Record<Phase, string>> = {
   install: 'RAUC checks the bundle and writes slot B',
   environment: "every write of U-Boot's environment, by U-Boot, RAUC and the device, whenever it happens",
   confirmation: 'from the system being up to its confirmation: slot A once, then the new release in slot B',
+  configuration:
+    'a bundle is applied over a configuration, another one over that, and a third change is taken back',
+  'factory-reset': 'from the order to the new system that waits for a configuration: /data is made anew',
 }
 
-/** What the device does not do yet, so that nothing of it can be recorded. */
-export const absentPhases: Readonly<Record<string, string>> = {
-  'configuration promotion': 'the device has none yet',
-  'factory reset': 'the device has none yet',
-}
+/**
+ * Recorded and never cut: preparations of the story, what only a defect cuts, and the end.
+ */
+export type Uncut = 'aside' | 'in-place' | 'end'
+
+export const uncut: readonly string[] = ['aside', 'in-place', 'end'] satisfies Uncut[]
 
 /** Where the recorded machine was when the log had so many bytes. */
 export interface Mark {
-  readonly phase: Exclude<Phase, 'partitioning' | 'environment'> | 'end'
+  readonly phase: Exclude<Phase, 'partitioning' | 'environment'> | Uncut
   readonly logBytes: number
 }
 
 const weights: Readonly<Record<Phase, number>> = {
-  partitioning: 14,
-  'first-boot': 8,
-  provisioning: 8,
-  restart: 10,
-  install: 25,
-  environment: 25,
-  confirmation: 10,
+  partitioning: 13,
+  'first-boot': 6,
+  provisioning: 6,
+  restart: 8,
+  install: 20,
+  environment: 20,
+  confirmation: 8,
+  configuration: 12,
+  'factory-reset': 7,
 }
 
 /** How many points each phase gets; they add up. A phase without writes gets none, every other one at least one. */

@@ -51,8 +51,8 @@ export function chooseBoots(points: readonly Point[], count: number, seed: numbe
   const random = seededNumbers(seed)
   // The first ones are those in which most can go wrong.
   const order: readonly Phase[] = [
-    ...(['install', 'partitioning', 'environment', 'confirmation'] as const),
-    ...(['restart', 'first-boot', 'provisioning'] as const),
+    ...(['install', 'configuration', 'factory-reset', 'partitioning', 'environment'] as const),
+    ...(['confirmation', 'restart', 'first-boot', 'provisioning'] as const),
   ]
   const left = new Map(order.map((phase) => [phase, points.filter((point) => point.phase === phase)]))
   const chosen: Point[] = []

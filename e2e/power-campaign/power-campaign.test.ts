@@ -2,10 +2,18 @@ import { statSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { sectorBytes } from '@atomixos/config'
 import { copySparse, cutKinds, hostPrograms, WriteLog } from '@atomixos/machine'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type CheckedPoint, checkPoints, dataOffsetBytes, expectedImages } from './check-points.ts'
+import {
+  type CheckedPoint,
+  type CheckOptions,
+  checkPoints,
+  dataOffsetBytes,
+  expectedImages,
+} from './check-points.ts'
 import { judge, type Observation } from './judge.ts'
+import { newData } from './look-at-configuration.ts'
 import { phases, spread } from './phases.ts'
 import { chooseBoots, choosePoints } from './points.ts'
 import {
@@ -22,7 +30,7 @@ import {
 import { ReplayedDisk } from './replay.ts'
 import { type CampaignReport, isGood, renderJson, renderPage, totalsOf } from './report.ts'
 import { simulateSelector } from './selector.ts'
-import { makeTestRecording, systemBytes, type TestRecording } from './test-recording.ts'
+import { makeTestRecording, systemBytes, type TestRecording, testData } from './test-recording.ts'
 
 const variables = (values: Readonly<Record<string, string>>) => new Map(Object.entries(values))
 
@@ -75,6 +83,7 @@ describe('the judge', () => {
     slots: { A: { wrongSectors: whole, version: '1' }, B: { wrongSectors: whole, version: '2' } },
     table: { copy: 'primary', partitions: 'complete' },
     data: { consistent: true, detail: '' },
+    configuration: undefined,
   }
   const torn = { wrongSectors: { boot: 0, rootfs: 7 }, version: '2' }
   const withState = (values: Readonly<Record<string, string>>, slots: Partial<Observation['slots']>) => {
@@ -133,6 +142,21 @@ describe('the judge', () => {
       'brick',
       'no whole system ever comes up',
     ],
+    [
+      'a configuration that is neither of two',
+      {
+        ...observed,
+        configuration: { name: undefined, detail: 'a mixture', afterStart: undefined, mayBe: ['first'] },
+      },
+      'torn',
+      'the next start would take this configuration: a mixture; it should take first',
+    ],
+    [
+      'a /data that is gone, and nobody had asked for that',
+      { ...observed, table: { copy: 'primary', partitions: 'reset' }, data: undefined },
+      'torn',
+      '/data is not in the partition table, and nobody has asked for a reset',
+    ],
     ['two half slots', withState({}, { A: torn, B: torn }), 'brick', 'no whole system ever comes up'],
   ])('%s', (_, observation, outcome, problem) => {
     const verdict = judge(observation)
@@ -150,14 +174,14 @@ describe('the judge', () => {
 })
 
 describe('points', () => {
-  const writes = Array.from({ length: 700 }, (_, index) => ({ index, phase: phases[index % 7]! }))
+  const writes = Array.from({ length: 700 }, (_, index) => ({ index, phase: phases[index % phases.length]! }))
 
   test('they add up, are the same for the same seed, and every phase has some', () => {
     const points = choosePoints(writes, { count: 60, seed: 3 })
     expect(points).toHaveLength(60)
     expect(choosePoints(writes, { count: 60, seed: 3 })).toEqual(points)
     expect(choosePoints(writes, { count: 60, seed: 4 })).not.toEqual(points)
-    expect(new Set(points.map(({ phase }) => phase)).size).toBe(7)
+    expect(new Set(points.map(({ phase }) => phase)).size).toBe(phases.length)
     expect(new Set(points.map(({ kind }) => kind)).size).toBe(cutKinds.length)
     expect(points.map(({ victim }) => victim)).toEqual(
       points.map(({ victim }) => victim).sort((a, b) => a - b),
@@ -174,8 +198,8 @@ describe('points', () => {
       chooseBoots(points, 2, 1)
         .map(({ phase }) => phase)
         .sort(),
-    ).toEqual(['install', 'partitioning'])
-    expect(new Set(chooseBoots(points, 7, 1).map(({ phase }) => phase)).size).toBe(7)
+    ).toEqual(['configuration', 'install'])
+    expect(new Set(chooseBoots(points, phases.length, 1).map(({ phase }) => phase)).size).toBe(phases.length)
     expect(chooseBoots(points, 100, 1)).toHaveLength(60)
   })
 })
@@ -211,6 +235,32 @@ describe('a recorded update', () => {
     return studied
   }
 
+  /** As the real ones, for the few sectors of this /data. */
+  function checksOf(disk: ReplayedDisk): Pick<CheckOptions, 'checkData' | 'checkConfiguration'> {
+    const { format, pointer, areas, configurations } = testData
+    const fillings = async (offset: number, sectors: number) => {
+      const bytes = await disk.read(offset, sectors * sectorBytes)
+      return [...new Set(bytes)]
+    }
+    return {
+      checkData: async () => {
+        const found = await fillings(format.offsetBytes, format.sectors)
+        const consistent = found.length === 1
+        return { consistent, detail: consistent ? '' : 'half formatted', tree: new Map() }
+      },
+      checkConfiguration: async () => {
+        const [formatted] = await fillings(format.offsetBytes, format.sectors)
+        if (formatted === format.new) return newData('new')
+        const [active] = await fillings(pointer, 1)
+        const content = await fillings(areas[active! - 1]!, 2)
+        const name = Object.entries(configurations).find(
+          ([, byte]) => content.length === 1 && content[0] === byte,
+        )?.[0]
+        return { name, detail: name ?? 'a mixture', afterStart: name }
+      },
+    }
+  }
+
   /** Every write that made a difference, cut in every way, three times. */
   async function cutEverything(recording: TestRecording, given: Step[], defect?: Defect) {
     await using log = await WriteLog.open(join(recording.dir, logFile))
@@ -225,14 +275,17 @@ describe('a recorded update', () => {
       ...{ log, steps: defective, recording: recording.file, disk, points },
       versions: { A: '0.1.0', B: '0.2.0' },
       ...(defect === 'single-environment' && { environmentCopies: 1 }),
-      checkData: async () => ({ consistent: true, detail: '' }),
+      ...checksOf(disk),
     })
   }
 
   test('the phases are those of the marks, tables and the card', () => {
     const seen = steps.filter(({ changedSectors }) => changedSectors > 0).map(({ phase }) => phase)
     expect(new Set(seen)).toEqual(
-      new Set(['partitioning', 'first-boot', 'install', 'environment', 'confirmation']),
+      new Set([
+        ...(['partitioning', 'first-boot', 'install', 'environment', 'confirmation'] as const),
+        ...(['configuration', 'in-place', 'factory-reset'] as const),
+      ]),
     )
     // Two sectors of the environment differ from copy to copy at the most; the rest of each is zeros.
     expect(seen.filter((phase) => phase === 'environment').length).toBeLessThan(14)
@@ -260,6 +313,9 @@ describe('a recorded update', () => {
     const problems = found.flatMap((point) => point.problems).join('\n')
     if (defect === 'single-environment') expect(problems).toContain('no copy of it is whole')
     if (defect === 'early-confirmation') expect(problems).toContain('slot B is tried next and is not whole')
+    if (defect === 'in-place-promotion')
+      expect(problems).toContain('a mixture; it should take second or first')
+    if (defect === 'format-in-place') expect(problems).toContain('/data is not consistent: half formatted')
     if (defect === 'single-table') expect(found.map(({ outcome }) => outcome)).toContain('brick')
   })
 

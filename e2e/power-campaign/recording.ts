@@ -9,8 +9,9 @@ import {
 } from '@atomixos/config'
 import type { LogEntry, WriteLog } from '@atomixos/machine'
 import { readEnvironment } from '../firmware/read-environment.ts'
+import type { ConfigurationSet } from './configurations.ts'
 import { sameVariables } from './judge.ts'
-import type { Mark, Phase } from './phases.ts'
+import { type Mark, type Phase, type Uncut, uncut } from './phases.ts'
 import type { CutWrite } from './points.ts'
 import type { ReplayedDisk } from './replay.ts'
 
@@ -22,6 +23,18 @@ export interface RecordingFile {
   readonly systemBytes: number
   readonly cardBytes: number
   readonly marks: readonly Mark[]
+  /** What `/data/config` held, as the device told it. */
+  readonly sets: Readonly<Record<string, ConfigurationSet>>
+  /** From where in the log on which of them may be found; in order. What is before the first is not asked about. */
+  readonly configurations: readonly ConfigurationMark[]
+  /** `/data/identity/machine-id` before the reset. */
+  readonly machineId: string
+}
+
+export interface ConfigurationMark {
+  readonly logBytes: number
+  /** Names of sets, or `none`: a new /data without any. */
+  readonly mayBe: readonly string[]
 }
 
 export type Variables = ReadonlyMap<string, string>
@@ -29,7 +42,7 @@ export type Variables = ReadonlyMap<string, string>
 /** An entry with what is known of it from the undisturbed run. */
 export interface Step {
   readonly entry: LogEntry
-  readonly phase: Phase | 'end'
+  readonly phase: Phase | Uncut
   /** Sectors that were others before. 0 for a flush. */
   readonly changedSectors: number
   /** The environment before and after it; undefined while there is none. */
@@ -107,8 +120,12 @@ export function placeOf(
 
 export function cutWrites(steps: readonly Step[]): CutWrite[] {
   return steps.flatMap(({ phase, changedSectors }, index) =>
-    changedSectors > 0 && phase !== 'end' ? [{ index, phase }] : [],
+    changedSectors > 0 && !isUncut(phase) ? [{ index, phase }] : [],
   )
+}
+
+function isUncut(phase: Phase | Uncut): phase is Uncut {
+  return uncut.includes(phase)
 }
 
 /** The copies that U-Boot would read from this card. */
@@ -125,8 +142,13 @@ export function environmentOf(card: Buffer, count?: number): Variables | undefin
 /**
  * Put into a recording to see that the campaign finds it. `single-environment`: one copy instead of two.
  * `early-confirmation`: the new release is confirmed before it is written. `single-table`: no backup partition table.
+ * `in-place-promotion`: a configuration is copied over the active one, file by file, instead of taking its place.
+ * `format-in-place`: a reset formats /data while it is in the partition table.
  */
-export const defects = ['single-environment', 'early-confirmation', 'single-table'] as const
+export const defects = [
+  ...(['single-environment', 'early-confirmation', 'single-table'] as const),
+  ...(['in-place-promotion', 'format-in-place'] as const),
+] as const
 
 export type Defect = (typeof defects)[number]
 
@@ -139,6 +161,10 @@ export function mayShow(defect: Defect, { entry, phase }: Step, systemBytes: num
       return phase === 'install' && entry.offsetBytes >= slotB.offsetBytes && entry.offsetBytes < systemBytes
     case 'single-table':
       return isTable(entry, systemBytes)
+    case 'in-place-promotion':
+      return phase === 'configuration'
+    case 'format-in-place':
+      return phase === 'factory-reset'
   }
 }
 
@@ -154,6 +180,8 @@ export function withDefect(steps: readonly Step[], defect: Defect | undefined, s
       steps.filter(
         ({ entry }) => !isTable(entry, systemBytes) || entry.offsetBytes < tableSectors * sectorBytes,
       ),
+    'in-place-promotion': () => steps.map(promoteInPlace),
+    'format-in-place': () => formatInPlace(steps, systemBytes),
   }[defect]()
   return changed.map((step, index) => ({ ...step, entry: { ...step.entry, index } }))
 }
@@ -182,4 +210,28 @@ function confirmEarly(steps: readonly Step[], systemBytes: number): Step[] {
   const moved = new Set(steps.slice(change + 1, confirmedAt + 1).filter(onCard))
   const others = (part: readonly Step[]) => part.filter((step) => !moved.has(step))
   return [...others(steps.slice(0, target)), ...moved, ...others(steps.slice(target))]
+}
+
+/** Of the two ways of changing the configuration that were recorded the one that is wrong is cut. */
+function promoteInPlace(step: Step): Step {
+  if (step.phase === 'configuration') return { ...step, phase: 'aside' }
+  return step.phase === 'in-place' ? { ...step, phase: 'configuration' } : step
+}
+
+/** Without the writes that take /data out of the table; what is cut then is the formatting. */
+function formatInPlace(steps: readonly Step[], systemBytes: number): Step[] {
+  const tables = steps.flatMap(({ entry, phase, changedSectors }, index) =>
+    phase === 'factory-reset' && changedSectors > 0 && isTable(entry, systemBytes) ? [index] : [],
+  )
+  // It goes and it comes back, in as many writes.
+  const removal = new Set(tables.slice(0, tables.length / 2))
+  const [last, first] = [tables[tables.length / 2 - 1], tables[tables.length / 2]]
+  if (last === undefined || first === undefined) {
+    throw new Error('the recording has no reset that changes the partition table twice')
+  }
+  return steps.flatMap((step, index): Step[] => {
+    if (removal.has(index)) return []
+    const formatting = index > last && index < first
+    return [step.phase === 'factory-reset' && !formatting ? { ...step, phase: 'aside' } : step]
+  })
 }

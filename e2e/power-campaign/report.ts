@@ -1,6 +1,6 @@
 /** What a campaign found, as JSON and as one page that needs nothing else. Pure. */
 import type { CheckedPoint } from './check-points.ts'
-import { absentPhases, type Phase, phaseMeanings, phases } from './phases.ts'
+import { type Phase, phaseMeanings, phases } from './phases.ts'
 import type { Defect } from './recording.ts'
 
 /** A point whose disk was given to a machine. */
@@ -12,6 +12,8 @@ export interface BootedPoint {
   readonly slot: string | undefined
   readonly version: string | undefined
   readonly data: string | undefined
+  /** A name, where one was foretold. */
+  readonly configuration: string | undefined
   readonly seconds: number
 }
 
@@ -75,7 +77,7 @@ export function renderJson(report: CampaignReport): string {
   const byPhase = Object.fromEntries(
     phases.map((phase) => [phase, totalsOf(report.points.filter((point) => point.phase === phase))]),
   )
-  const summary = { good: isGood(report), total: totalsOf(report.points), byPhase, absent: absentPhases }
+  const summary = { good: isGood(report), total: totalsOf(report.points), byPhase }
   const { format, ...rest } = report
   return `${JSON.stringify({ format, summary, ...rest }, undefined, 1)}\n`
 }
@@ -121,20 +123,20 @@ ${table(
       const totals = totalsOf(points.filter((point) => point.phase === phase))
       return [phase, phaseMeanings[phase], recording.writes[phase], ...numbersOf(totals)]
     }),
-    ...Object.entries(absentPhases).map(([name, why]) => [name, `not recorded: ${why}`, 0, 0, 0, 0, 0, 0]),
     ['all', '', phases.reduce((sum, phase) => sum + recording.writes[phase], 0), ...numbersOf(total)],
   ],
 )}
 <h2>Started for real</h2>
 ${table(
   'Points that were given to a machine',
-  ['Point', 'Expected slot', 'Slot', 'Version', '/data', 'Seconds', 'Result'],
+  ['Point', 'Expected slot', 'Slot', 'Version', '/data', 'Configuration', 'Seconds', 'Result'],
   boots.map((boot) => [
     boot.number,
     boot.expectedSlot,
     boot.slot ?? '',
     boot.version ?? '',
     boot.data ?? '',
+    boot.configuration ?? '',
     boot.seconds,
     boot.problem ?? 'came up',
   ]),
@@ -170,6 +172,7 @@ ${table(
     'Others lost, torn',
     'Environment',
     'Next start',
+    'Configuration',
     'Outcome',
   ],
   points.map((point) => [
@@ -181,6 +184,7 @@ ${table(
     `${point.othersLost}, ${point.othersTorn}`,
     point.environment,
     `${point.first} (${point.version ?? 'none'})${point.table === 'backup' ? ', backup table' : ''}`,
+    point.configuration ?? '',
     point.outcome,
   ]),
 )}

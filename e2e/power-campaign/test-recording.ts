@@ -5,7 +5,7 @@ import { crc32 } from 'node:zlib'
 import { bootEnvironments, environmentCardBytes, partitions, sectorBytes } from '@atomixos/config'
 import { environmentCopy } from '../boot-environment.ts'
 import type { Mark } from './phases.ts'
-import { logFile, type RecordingFile, recordingFile } from './recording.ts'
+import { type ConfigurationMark, logFile, type RecordingFile, recordingFile } from './recording.ts'
 
 export const systemBytes = 16_000_000_000 - (16_000_000_000 % sectorBytes)
 
@@ -20,6 +20,18 @@ const images = {
   A: { boot: image(8, 1), rootfs: image(16, 20) },
   B: { boot: image(8, 101), rootfs: image(16, 120) },
 }
+
+/**
+ * A /data of a few sectors, for the checks of a test: `format` tells whether all of it is formatted, `pointer` which of the two
+ * `areas` is the active configuration.
+ */
+export const testData = {
+  format: { offsetBytes: offsetOf('data') + 65_536, sectors: 16, old: 7, new: 8 },
+  pointer: offsetOf('data') + 131_072,
+  areas: [offsetOf('data') + 135_168, offsetOf('data') + 139_264],
+  /** What each of the two sectors of an area is full of. */
+  configurations: { first: 11, second: 22 },
+} as const
 
 export interface TestRecording {
   readonly dir: string
@@ -49,14 +61,15 @@ export async function makeTestRecording(
   const log = new LogWriter()
   const whole = table(partitions.map(({ label }) => label))
   log.mark('first-boot')
+  const { format, pointer, areas, configurations } = testData
+  const area = (byte: number, sectors = 2) => Buffer.alloc(sectors * sectorBytes, byte)
+  log.write(format.offsetBytes, area(format.old, format.sectors))
   log.write(offsetOf('data') + 4096, image(16, 200))
   log.flush()
-  log.write(systemBytes - whole.backup.length, whole.backup)
-  log.flush()
-  log.write(2 * sectorBytes, whole.primary.subarray(2 * sectorBytes))
-  log.write(0, whole.primary.subarray(0, 2 * sectorBytes))
-  log.flush()
+  log.writeTable(whole)
   log.write(offsetOf('data') + 8192, image(8, 50))
+  log.write(areas[0], area(configurations.first))
+  log.write(pointer, area(1, 1))
   log.save({ BOOT_ORDER: 'A B', BOOT_A_LEFT: '2', BOOT_B_LEFT: '3' })
   log.save({ BOOT_ORDER: 'A', BOOT_A_LEFT: '9', BOOT_B_LEFT: '0', SLOT_A_STATE: 'confirmed' })
   log.flush()
@@ -77,8 +90,29 @@ export async function makeTestRecording(
   const good = { BOOT_A_LEFT: '9', SLOT_A_STATE: 'previous', SLOT_B_STATE: 'confirmed' }
   log.save({ ...good, BOOT_ORDER: 'B A', BOOT_B_LEFT: '9' })
   log.flush()
+  log.mayBe('first', 'second')
+  log.mark('configuration')
+  log.write(areas[1], area(configurations.second))
+  log.flush()
+  log.write(pointer, area(2, 1))
+  log.flush()
+  log.mayBe('second', 'first')
+  log.mark('in-place')
+  for (const sector of [0, sectorBytes]) {
+    log.write(areas[1] + sector, area(configurations.first, 1))
+    log.flush()
+  }
+  log.mayBe('first', 'none')
+  log.mark('factory-reset')
+  log.writeTable(table(partitions.map(({ label }) => label).filter((label) => label !== 'data')))
+  log.write(format.offsetBytes, area(format.new, format.sectors / 2))
+  log.write(format.offsetBytes + area(0, format.sectors / 2).length, area(format.new, format.sectors / 2))
+  log.flush()
+  log.writeTable(whole)
   log.mark('end')
-  const file = { systemBytes, cardBytes: environmentCardBytes, marks: log.marks }
+  const { marks } = log
+  const told = { sets: {}, configurations: log.configurations, machineId: '' }
+  const file = { systemBytes, cardBytes: environmentCardBytes, marks, ...told }
   await writeFile(join(dir, logFile), log.bytes())
   await writeFile(join(dir, recordingFile), JSON.stringify(file))
   return { dir, imagePath, images: paths, file }
@@ -101,6 +135,7 @@ async function writeAt(path: string, pieces: readonly (readonly [number, Buffer]
 /** The format of dm-log-writes. */
 class LogWriter {
   readonly marks: Mark[] = []
+  readonly configurations: ConfigurationMark[] = []
   readonly #parts: Buffer[] = []
   #size = sectorBytes
   #count = 0
@@ -112,6 +147,20 @@ class LogWriter {
 
   write(offsetBytes: number, data: Buffer): void {
     this.#add(offsetBytes / sectorBytes, data, 0)
+  }
+
+  /** From here on. */
+  mayBe(...names: string[]): void {
+    this.configurations.push({ logBytes: this.#size, mayBe: names })
+  }
+
+  /** The backup first, and whole before the other is begun. */
+  writeTable({ primary, backup }: { primary: Buffer; backup: Buffer }): void {
+    this.write(systemBytes - backup.length, backup)
+    this.flush()
+    this.write(2 * sectorBytes, primary.subarray(2 * sectorBytes))
+    this.write(0, primary.subarray(0, 2 * sectorBytes))
+    this.flush()
   }
 
   flush(): void {

@@ -18,6 +18,12 @@ export const rock64: Board = {
     // A panic is a failed start: count it and try again. The backup GPT serves when the first is damaged.
     ...['panic=10', 'gpt'],
     ...['quiet', 'loglevel=4', 'systemd.show_status=false'],
+    // Of Debian's ten those that programs here may ask for. tomoyo and ipe have no policy; with bpf systemd loads a
+    // program of its own at each start, for a setting (RestrictFileSystems=) that no unit has: docs/boot.md.
+    'lsm=lockdown,landlock,yama,apparmor',
+    // What a start need not do: fifty ciphers tried on known texts, and eight loop devices made before somebody asks
+    // for one: docs/boot.md.
+    ...['cryptomgr.notests', 'loop.max_loop=0'],
   ],
   firmware: [
     { name: 'rock64', defconfig: 'rock64-rk3328_defconfig', flashed: true },

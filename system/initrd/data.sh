@@ -3,12 +3,18 @@
 set -eu
 . /usr/lib/atomixos/initrd.sh
 
-device=$PARTITION_LINKS/data
+device_link=$PARTITION_LINKS/data
 target=/sysroot$DATA_MOUNT_POINT
 identity=$target/identity
 
 # Leaves in $reason why it could not.
-mount_data() { reason=$(mount -t f2fs -o noatime,X-mount.mkdir "$device" "$target" 2>&1); }
+# 64 MiB that applications cannot fill are root's: for events, records of slots, a configuration that is taken back.
+mount_data() { reason=$(mount -t f2fs -o noatime,reserve_root=16384,X-mount.mkdir "$device_link" "$target" 2>&1); }
+
+is_mounted() {
+  while read -r _ where _; do [ "$where" != "$target" ] || return 0; done </proc/mounts
+  return 1
+}
 
 unavailable() {
   # mount goes on with advice in further lines.
@@ -21,17 +27,37 @@ unavailable() {
   mount -t tmpfs -o ro,nosuid,nodev,noexec,mode=0555,X-mount.mkdir data-unavailable "$target"
 }
 
+# The partition leaves the table first, and the file system with the mark in it: until then everything is there and the
+# next start begins anew, from then on nothing is. The new one is made as at the first boot: formatted, then entered. So
+# there is no moment of half a /data.
+reset_data() {
+  complain "an administrator asked for a factory reset: making a new /data"
+  umount "$target" || return 1
+  find_system_disk
+  make_partitions yes || return 1
+  udevadm trigger --action=change --parent-match="$disk"
+  udevadm settle --timeout=60
+  udevadm wait --timeout=60 "$device_link" || return 1
+  echo 'an administrator asked for it' >"$FACTORY_RESET_MARKER"
+}
+
 # f2fs replays its own log when it is mounted; a check is needed only when that fails.
 if mount_data; then
   available=yes
-elif [ "$(udevadm info --query=property --property=ID_FS_TYPE --value --name="$device")" = f2fs ]; then
+elif [ "$(udevadm info --query=property --property=ID_FS_TYPE --value --name="$device_link")" = f2fs ]; then
   complain "/data cannot be mounted, repairing it: $reason"
-  fsck.f2fs -f -y "$device" >/dev/kmsg 2>&1 || complain "fsck.f2fs could not repair all of it"
+  fsck.f2fs -f -y "$device_link" >/dev/kmsg 2>&1 || complain "fsck.f2fs could not repair all of it"
   if mount_data; then available=yes; else available=no; fi
 else
   # The partition was formatted before it was entered into the table, so it once was f2fs. It is not ours to make again.
   reason='it holds no f2fs file system'
   available=no
+fi
+
+if [ "$available" = yes ] && [ -e "/sysroot$FACTORY_RESET" ]; then
+  # A device that starts with what it had is better than one that does not start; it tries again at the next start.
+  reset_data || complain "the factory reset did not come to its end"
+  if ! is_mounted && ! mount_data; then available=no; fi
 fi
 
 id=

@@ -1,6 +1,8 @@
 import {
   dataMountPoint,
   dataUnavailableMarkerPath,
+  factoryResetMarkerPath,
+  factoryResetPath,
   lastSeenTimePath,
   partitionLinkFolder,
 } from '@atomixos/config'
@@ -27,6 +29,8 @@ export const data: Module = {
           `DATA_MOUNT_POINT=${dataMountPoint}`,
           `DATA_UNAVAILABLE_MARKER=${dataUnavailableMarkerPath}`,
           `LAST_SEEN_TIME=${lastSeenTimePath}`,
+          `FACTORY_RESET=${factoryResetPath}`,
+          `FACTORY_RESET_MARKER=${factoryResetMarkerPath}`,
         ],
         // Long enough for a check of a full 16 GB disk.
         TimeoutStartSec: '400s',

@@ -4,21 +4,7 @@
 set -eu
 . /usr/lib/atomixos/initrd.sh
 
-root=$(root_device)
-partition=/sys$(udevadm info --query=path --name="$root") || fail "there is no device $root"
-[ -e "$partition/partition" ] || fail "$root is not a partition of a disk"
-disk=${partition%/*}
-name=${disk##*/}
-read -r device <"$disk/dev"
-
-has_partition() {
-  for entry in "$disk/$name"*/uevent; do
-    while read -r line; do
-      [ "$line" != "PARTNAME=$1" ] || return 0
-    done <"$entry"
-  done
-  return 1
-}
+find_system_disk
 
 # Other disks may carry partitions of the same names (an SD card or USB stick with the same image): a link leads
 # to this disk only. The rule lies in /run and so holds in the system as well.
@@ -34,13 +20,14 @@ fresh=no
 has_partition rootfs-b || fresh=yes
 [ "$fresh" = no ] || say "no slot B on $name: first boot after flashing, making slot B and /data"
 
-# repart formats first and writes the table last, so that a power cut leaves either the old table or all of the new
-# one, with a finished file system. It never formats what the table holds already.
-# --discard=no: discarding would include the gap before the first partition, where U-Boot is.
-# --definitions: of its own accord it would read those of the root that is mounted by now.
-systemd-repart --dry-run=no --empty=refuse --discard=no --seed=random \
-  --definitions=/usr/lib/repart.d "/dev/$name" >/dev/null ||
-  fail "the partitions of $name could not be made"
+# A reset that was cut between taking /data out of the table and making a new one: it is finished here.
+resetting=no
+if [ "$fresh" = no ] && ! has_partition data; then
+  resetting=yes
+  complain "no /data on $name: finishing the factory reset that was interrupted"
+fi
+
+make_partitions no || fail "the partitions of $name could not be made"
 
 udevadm trigger --action=change --parent-match="$disk"
 links=
@@ -48,3 +35,4 @@ for label in $PARTITION_LABELS; do links="$links $PARTITION_LINKS/$label"; done
 # Not quoted: several words.
 udevadm wait --timeout=60 $links || fail "$name lacks a partition: not all of$links appeared"
 if [ "$fresh" = yes ]; then echo "slot B was missing on $name" >"$FRESH_FLASH_MARKER"; fi
+if [ "$resetting" = yes ]; then echo 'finished after an interruption' >"$FACTORY_RESET_MARKER"; fi

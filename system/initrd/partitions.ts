@@ -1,4 +1,9 @@
-import { freshFlashMarkerPath, partitionLinkFolder, partitions } from '@atomixos/config'
+import {
+  factoryResetMarkerPath,
+  freshFlashMarkerPath,
+  partitionLinkFolder,
+  partitions,
+} from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
 import { repartDefinitions } from '@atomixos/image/initrd/repart-definitions.ts'
 import { requiredScript } from './required-script.ts'
@@ -44,6 +49,7 @@ export const partitioning: Module = {
           `PARTITION_LINKS=${partitionLinkFolder}`,
           `PARTITION_LABELS="${partitions.map(({ label }) => label).join(' ')}"`,
           `FRESH_FLASH_MARKER=${freshFlashMarkerPath}`,
+          `FACTORY_RESET_MARKER=${factoryResetMarkerPath}`,
         ],
         TimeoutStartSec: '400s',
       },

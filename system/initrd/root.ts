@@ -18,8 +18,12 @@ export const root: Module = {
     '/usr/sbin/dmsetup': 'udev tells libdevmapper with it that a device is there; without it everybody waits',
     '/usr/lib/udev/rules.d/{55-dm,60-persistent-storage-dm,95-dm-notify}.rules': 'the same',
     '/usr/bin/mount': 'systemd mounts with it',
+    '/usr/bin/umount': 'a factory reset takes /data away',
   },
-  unprivileged: { '/usr/bin/mount': 'everything here runs as root' },
+  unprivileged: {
+    '/usr/bin/mount': 'everything here runs as root',
+    '/usr/bin/umount': 'everything here runs as root',
+  },
   files: {
     [`${units}/systemd-volatile-root.service.d/requires.conf`]: { body: '[Unit]\nRequires=sysroot.mount\n' },
     // Without this a root that cannot be verified would be noticed only when the wait for its device runs out.

@@ -6,7 +6,7 @@ import {
   firewallTable,
   operatorConfigPath,
 } from '@atomixos/config'
-import { apiService } from '@atomixos/config/api/index.ts'
+import { apiService, reportLimits } from '@atomixos/config/api/index.ts'
 import type { Module } from '@atomixos/image/definition/words.ts'
 import { hardening } from './hardening.ts'
 
@@ -43,7 +43,13 @@ export const api: Module = {
   users: {
     [apiService.account]: { uid: 901, description: 'what faces the network of the API' },
   },
-  enable: ['api-front.socket', 'config-worker.socket', 'claim-code.service', 'boot-ui-port.service'],
+  enable: [
+    'api-front.socket',
+    'config-worker.socket',
+    'support-report.socket',
+    'claim-code.service',
+    'boot-ui-port.service',
+  ],
   units: {
     'api-front.socket': {
       Unit: { Description: 'Port of the API and the Boot UI', After: 'claim-code.service' },
@@ -121,6 +127,58 @@ export const api: Module = {
         TasksMax: 64,
       },
     },
+    // Root's alone, and of the worker among root's. One at a time: whoever comes meanwhile gets nothing.
+    'support-report.socket': {
+      Unit: { Description: 'Socket of Reports for Support' },
+      Socket: {
+        ListenStream: apiService.reportSocket,
+        SocketMode: '0600',
+        Accept: true,
+        MaxConnections: 1,
+        TriggerLimitIntervalSec: 0,
+      },
+      Install: { WantedBy: 'sockets.target' },
+    },
+    // The worker asks for a report and has none of these rights.
+    'support-report@.service': {
+      Unit: {
+        Description: 'Report for Support',
+        CollectMode: 'inactive-or-failed',
+        StartLimitIntervalSec: 0,
+      },
+      Service: {
+        Type: 'exec',
+        ExecStart: '/usr/bin/atomixctl report -',
+        StandardInput: 'null',
+        StandardOutput: 'socket',
+        StandardError: 'journal',
+        RuntimeMaxSec: reportLimits.totalMs / 1000,
+        TimeoutStopSec: '10s',
+        Nice: 10,
+        ...hardening,
+        // The kernel's messages are a part of it.
+        ProtectKernelLogs: false,
+        ProtectSystem: 'strict',
+        ProtectClock: true,
+        ProtectControlGroups: true,
+        ProtectKernelTunables: true,
+        PrivateTmp: true,
+        SystemCallArchitectures: 'native',
+        // Scratch is in memory, and podman and fw_printenv lock what they read.
+        ReadWritePaths: '/run -/data/containers/storage',
+        DevicePolicy: 'closed',
+        DeviceAllow: ['block-* r', 'char-mtd r', '/dev/kmsg r'],
+        RestrictAddressFamilies: 'AF_UNIX AF_NETLINK AF_INET',
+        // Of others' files and processes, of the firewall and the kernel's messages; podman takes root without
+        // CAP_SYS_ADMIN for an ordinary user.
+        CapabilityBoundingSet: 'CAP_DAC_OVERRIDE CAP_SYS_PTRACE CAP_NET_ADMIN CAP_SYSLOG CAP_SYS_ADMIN',
+        SystemCallFilter: '~@clock @module @raw-io @reboot @swap @obsolete @cpu-emulation',
+        SystemCallErrorNumber: 'EPERM',
+        MemoryMax: '384M',
+        TasksMax: 64,
+        UMask: '0077',
+      },
+    },
     // The firewall has the port closed on the WAN. Loaded again, as every activation of a configuration does, it is closed.
     'boot-ui-port.service': {
       Unit: {
@@ -159,7 +217,8 @@ export const api: Module = {
         ExecStart: '/usr/lib/atomixos/boot-partition-code',
         TimeoutStartSec: '30s',
         ProtectSystem: 'strict',
-        ReadWritePaths: '/run',
+        // The code is copied to where no update takes it away.
+        ReadWritePaths: '/run -/data/identity',
         ProtectHome: true,
         ProtectClock: true,
         ProtectControlGroups: true,

@@ -1,7 +1,10 @@
-import { containerTasksPath, loadedArchivesPath } from '@atomixos/config'
+import { configFolder, containerTasksPath, loadedArchivesPath } from '@atomixos/config'
 import { rootlessAccount, rootlessId } from '@atomixos/config/operator/accounts.ts'
 import type { Module } from '@atomixos/image/definition/words.ts'
 import { smallProgram } from './hardening.ts'
+
+/** Where Quadlet looks for units of the system: podman-systemd.unit(5). */
+const quadletFolders = ['/run/containers/systemd', '/etc/containers/systemd', '/usr/share/containers/systemd']
 
 /** Podman for Quadlets, rootful and rootless. Images, layers and volumes are on /data. */
 export const containers: Module = {
@@ -32,6 +35,16 @@ export const containers: Module = {
     '/usr/bin/newuidmap': 'rootless containers map the subordinate ids of appsvc',
     '/usr/bin/newgidmap': 'rootless containers map the subordinate ids of appsvc',
   },
+  // Registries of the operator's own: who answers for them, mirrors, and which may be asked without TLS. Both kinds of
+  // containers read them there. Without such files podman goes by what is built in.
+  symlinks: {
+    '/etc/containers/certs.d': `${configFolder}/files/registries/certs.d`,
+    '/etc/containers/registries.conf': {
+      target: `${configFolder}/files/registries/registries.conf`,
+      // It says nothing but comments.
+      replaces: 'golang-github-containers-image',
+    },
+  },
   enable: ['container-activation.service'],
   units: {
     // A second unit, since systemd is told of new units only when devices and mounts have come up.
@@ -56,6 +69,21 @@ export const containers: Module = {
     },
   },
   files: {
+    // Quadlet is a Go program of 2 MB, and systemd waits for it at the start and each time it reads its units again. It is
+    // started when there is something for it to read; at the start there is not, as the activation comes later.
+    '/usr/lib/systemd/system-generators/podman-system-generator': {
+      replaces: 'podman',
+      mode: 0o755,
+      body: `#!/bin/sh
+for file in ${quadletFolders.map((folder) => `${folder}/*`).join(' ')}; do
+    case $file in
+    # Of applications without privileges: their manager has a generator of its own.
+    */users) continue ;;
+    esac
+    if [ -e "$file" ]; then exec /usr/libexec/podman/quadlet "$@"; fi
+done
+`,
+    },
     '/usr/lib/atomixos/start-containers': {
       mode: 0o755,
       body: `#!/bin/sh

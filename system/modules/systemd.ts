@@ -82,6 +82,10 @@ export const systemd: Module = {
         '',
       ].join('\n'),
     },
+    // In place of the unit that is left out.
+    '/usr/lib/systemd/system/kmod-static-nodes.service.d/10-device.conf': {
+      body: '[Unit]\nBefore=systemd-tmpfiles-setup-dev.service\n',
+    },
     // The hardware watchdog is an option: U-Boot's variable WATCHDOG switches it on, restarts included.
     '/usr/lib/systemd/system.conf.d/10-device.conf': {
       body: '[Manager]\nRuntimeWatchdogSec=off\nRebootWatchdogSec=off\n',

@@ -35,8 +35,8 @@ export const time: Module = {
       },
       Service: {
         Type: 'oneshot',
+        // Nothing to run at the start: it is there to be stopped.
         RemainAfterExit: true,
-        ExecStart: '/usr/bin/true',
         ExecReload: '/usr/lib/atomixos/note-time',
         ExecStop: '/usr/lib/atomixos/note-time',
         ...smallProgram,

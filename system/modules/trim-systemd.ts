@@ -33,6 +33,9 @@ export const trimSystemd: Module = {
       noInstall,
     '/usr/lib/kernel/**': noInstall,
     [`${programs}/system-generators/systemd-{system-update,rc-local,sysv,gpt-auto}-generator`]: noInstall,
+    [`${programs}/system-generators/systemd-run-generator`]: 'no command line has a program to run in it',
+    [`${units}/**systemd-tmpfiles-setup-dev-early.service`]:
+      'for accounts that are made at the start; here systemd-tmpfiles-setup-dev.service finds them all',
     [`${units}/**{rc-local,runlevel,rpcbind,cryptdisks,hwclock,x11-common,kmod.service,procps.service}*`]:
       noInstall,
     [`${units}/**systemd-{initctl,bsod,storagetm,rfkill,backlight,battery-check}*`]: noHardware,

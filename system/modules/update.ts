@@ -15,6 +15,7 @@ import {
 import { renderUnit } from '@atomixos/image/definition/unit-text.ts'
 import type { Module } from '@atomixos/image/definition/words.ts'
 import { hardening, smallProgram } from './hardening.ts'
+import { leanMemoryEnvironment } from './runtime.ts'
 
 const slots = [
   ['boot.0', 'boot-a', 'type=vfat', 'bootname=A'],
@@ -136,6 +137,7 @@ export const update: Module = {
       Service: {
         Type: 'oneshot',
         ExecStart: '/usr/bin/atomixctl update poll',
+        Environment: leanMemoryEnvironment,
         // The client has limits of its own for each step.
         TimeoutStartSec: '26h',
         Nice: 10,

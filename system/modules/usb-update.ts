@@ -1,6 +1,7 @@
 import { operatorConfigPath, usbBundlePath, usbDeltaPath, usbUpdateAllowedPath } from '@atomixos/config'
 import type { Module } from '@atomixos/image/definition/words.ts'
 import { hardening } from './hardening.ts'
+import { leanMemoryEnvironment } from './runtime.ts'
 
 /** Updates on a USB stick, where a person has allowed it on the device: docs/usb.md. */
 export const usbUpdate: Module = {
@@ -19,6 +20,7 @@ export const usbUpdate: Module = {
         Type: 'exec',
         // One at a time: sticks have several partitions, and hubs several sticks.
         ExecStart: '/usr/bin/flock /run/atomixos/usb-update.lock /usr/bin/atomixctl usb-update %i',
+        Environment: leanMemoryEnvironment,
         ExecStopPost: `/usr/bin/rm -f ${usbBundlePath} ${usbDeltaPath}`,
         RuntimeMaxSec: '2h',
         Nice: 10,

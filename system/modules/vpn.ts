@@ -5,6 +5,10 @@ import { hardening } from './hardening.ts'
 export const vpn: Module = {
   name: 'vpn',
   packages: ['openvpn'],
+  leaveOut: {
+    '/usr/lib/systemd/system-generators/openvpn-generator':
+      'starts tunnels of /etc/openvpn, of which there are none',
+  },
   units: {
     'openvpn-recovery.service': {
       Unit: {

@@ -22,8 +22,10 @@ export function createContext(): CommandContext {
   }
   process.on('SIGINT', interrupt)
   process.on('SIGTERM', interrupt)
-  // The terminal went away.
-  process.on('SIGHUP', interrupt)
+  // The terminal went away. Output to it may have failed just before: that is not a person who is in a hurry.
+  process.on('SIGHUP', () => {
+    if (!controller.signal.aborted) interrupt()
+  })
   watchOutput((failure) => controller.abort(failure))
   const rootDir = join(import.meta.dirname, '../../..')
   const cacheDir = process.env.ATOMIXOS_CACHE_DIR

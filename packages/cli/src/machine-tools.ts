@@ -12,6 +12,12 @@ export async function openMachineTree(context: CommandContext): Promise<ToolTree
   return inputs.toolTree('tools-machine')
 }
 
+/** The browser that looks at the device's pages, and a font. */
+export async function openBrowserTree(context: CommandContext): Promise<ToolTree> {
+  const inputs = await openLockedInputs(context, { targets: ['tools-browser'] })
+  return inputs.toolTree('tools-browser')
+}
+
 /** What the fleet's server runs: OpenSSH, OpenSSL, the sandbox. */
 export async function openFleetTree(context: CommandContext): Promise<ToolTree> {
   const inputs = await openLockedInputs(context, { targets: ['tools-fleet'] })

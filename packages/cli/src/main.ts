@@ -2,6 +2,7 @@
 import { UserError } from '@atomixos/image/errors.ts'
 import { CommanderError } from 'commander'
 import { createContext, Interrupted } from './context.ts'
+import { RanInVm } from './lima/in-lima.ts'
 import { OutputFailed } from './output-failure.ts'
 import { createProgram } from './program.ts'
 
@@ -28,6 +29,7 @@ async function main(args: readonly string[]): Promise<number> {
       process.stderr.write('atomixos: interrupted\n')
       return 130
     }
+    if (error instanceof RanInVm) return error.exitCode
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
     if (error instanceof UserError) {
       process.stderr.write(`atomixos: ${error.message}\n`)

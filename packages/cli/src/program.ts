@@ -20,6 +20,13 @@ import { addTest } from './commands/test.ts'
 import { addVerifyReproducible } from './commands/verify-reproducible.ts'
 import { addVm } from './commands/vm.ts'
 import type { CommandContext } from './context.ts'
+import { addLimaOptions } from './lima/in-lima.ts'
+
+/** They run locked programs of Debian. The others work on macOS as well. */
+const needsLinux = new Set([
+  ...['build', 'check', 'lock', 'verify-reproducible'],
+  ...['vm', 'e2e', 'test', 'campaign', 'bench'],
+])
 
 /** Every command with its arguments and options: what runs, what `--help` says, and what the docs are checked against. */
 export function createProgram(context: CommandContext): Command {
@@ -64,5 +71,8 @@ export function createProgram(context: CommandContext): Command {
   program.commandsGroup('Housekeeping:')
   addDocs(program, context)
   addClean(program, context)
+  for (const command of program.commands) {
+    if (needsLinux.has(command.name())) addLimaOptions(command, context)
+  }
   return program
 }

@@ -97,3 +97,9 @@ export const machineIdPath = '/data/identity/machine-id'
 
 /** Seconds since 1970 when the device was last known to run; the clock never starts before it. */
 export const lastSeenTimePath = '/data/identity/last-seen-time'
+
+/** Left by an administrator: the next start makes a new /data. It goes with the /data that it is about. */
+export const factoryResetPath = '/data/identity/factory-reset'
+
+/** Made by the initrd when this start made a new /data on a device that had one, with a line that says why. */
+export const factoryResetMarkerPath = '/run/atomixos/factory-reset'

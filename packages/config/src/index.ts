@@ -1,5 +1,6 @@
 export * from './boot-environment.ts'
 export * from './channel/index.ts'
+export * from './config-recovery.ts'
 export * from './delta/index.ts'
 export * from './disk.ts'
 export * from './events/index.ts'

@@ -1,23 +1,6 @@
 /** `atomixctl`: what a person on the console or over SSH asks the device, and what units of the system run. */
 
-import { activate } from './commands/activate.ts'
-import { apiFront } from './commands/api-front.ts'
-import { applyJob } from './commands/apply-job.ts'
-import { config } from './commands/config.ts'
-import { configWorker } from './commands/config-worker.ts'
-import { events } from './commands/events.ts'
-import { fleet } from './commands/fleet.ts'
-import { network } from './commands/network.ts'
-import { provision } from './commands/provision.ts'
-import { raucPreInstall } from './commands/rauc-pre-install.ts'
-import { recoverConfig } from './commands/recover-config.ts'
-import { report } from './commands/report.ts'
-import { status, version } from './commands/status.ts'
-import { update } from './commands/update.ts'
-import { usbUpdate } from './commands/usb-update.ts'
-import { verify } from './commands/verify.ts'
-import { watchdog } from './commands/watchdog.ts'
-import { UsageError } from './usage-error.ts'
+import { UsageError, usageErrorName } from './usage-error.ts'
 
 const help = `Shows the state of this device, and updates it.
 
@@ -39,12 +22,15 @@ const help = `Shows the state of this device, and updates it.
   atomixctl fleet status          what the fleet server has said, and the key that its operator compares
   atomixctl fleet leave           forget the fleet, with key and token
   atomixctl report [FILE|-]       what this device can tell about itself, without secrets, for somebody who helps
+  atomixctl factory-reset         everything on /data goes at the restart that follows; asks first
   atomixctl watchdog on|off       the hardware watchdog, from the next start on
 
   --confirm SECONDS               with config apply: goes back by itself unless it is confirmed in time
   --keep-files                    with config apply: a config.toml alone leaves files/ as it is
   --json                          with status, version, events, update check and label, config, fleet status: for a program
-  --no-restart                    with update install: the new version waits for the next start
+  --no-restart                    with update install, factory-reset: it waits for the next start
+  --yes                           with factory-reset: does not ask
+  --cancel                        with factory-reset: one that waits for the next start is called off
   --allow-older                   with update install: take an older version, or one that was given up
 
 Exit codes: 0 done, 1 failed, 2 the arguments are wrong.
@@ -53,32 +39,85 @@ Exit codes: 0 done, 1 failed, 2 the arguments are wrong.
 type Command = (args: readonly string[], options: ReadonlySet<string>) => Promise<number>
 
 interface CommandEntry {
-  readonly run: Command
+  /** Loads what the command needs and nothing else: a start of all modules takes longer than most commands do. */
+  readonly load: () => Promise<Command>
   readonly options?: readonly string[]
   /** Options with a value: a command is given `--confirm=300`, however it was written. */
   readonly values?: readonly string[]
 }
 
 const commands: Readonly<Record<string, CommandEntry>> = {
-  status: { run: (_, options) => status(options.has('--json')), options: ['--json'] },
-  version: { run: (_, options) => version(options.has('--json')), options: ['--json'] },
-  events: { run: (_, options) => events(options.has('--json')), options: ['--json'] },
-  update: { run: update, options: ['--json', '--no-restart', '--allow-older'] },
-  config: { run: config, options: ['--json', '--keep-files'], values: ['--confirm'] },
-  network: { run: network },
-  fleet: { run: fleet, options: ['--json', '--ca'] },
-  report: { run: report },
-  watchdog: { run: watchdog },
+  status: {
+    load: async () => {
+      const { status } = await import('./commands/status.ts')
+      return (_, options) => status(options.has('--json'))
+    },
+    options: ['--json'],
+  },
+  version: {
+    load: async () => {
+      const { version } = await import('./commands/status.ts')
+      return (_, options) => version(options.has('--json'))
+    },
+    options: ['--json'],
+  },
+  events: {
+    load: async () => {
+      const { events } = await import('./commands/events.ts')
+      return (_, options) => events(options.has('--json'))
+    },
+    options: ['--json'],
+  },
+  update: {
+    load: async () => (await import('./commands/update.ts')).update,
+    options: ['--json', '--no-restart', '--allow-older'],
+  },
+  config: {
+    load: async () => (await import('./commands/config.ts')).config,
+    options: ['--json', '--keep-files'],
+    values: ['--confirm'],
+  },
+  network: { load: async () => (await import('./commands/network.ts')).network },
+  fleet: {
+    load: async () => (await import('./commands/fleet.ts')).fleet,
+    options: ['--json', '--ca'],
+  },
+  'factory-reset': {
+    load: async () => (await import('./commands/factory-reset.ts')).factoryReset,
+    options: ['--yes', '--no-restart', '--cancel'],
+  },
+  report: { load: async () => (await import('./commands/report.ts')).report },
+  watchdog: { load: async () => (await import('./commands/watchdog.ts')).watchdog },
   // For units and RAUC.
-  activate: { run: activate },
-  'apply-job': { run: applyJob, options: ['--ended'] },
-  provision: { run: provision },
-  'recover-config': { run: recoverConfig },
-  verify: { run: verify },
-  'usb-update': { run: usbUpdate },
-  'api-front': { run: () => apiFront(process.env) },
-  'config-worker': { run: () => configWorker(process.env) },
-  'rauc-pre-install': { run: () => raucPreInstall(process.env) },
+  activate: { load: async () => (await import('./commands/activate.ts')).activate },
+  'apply-job': {
+    load: async () => (await import('./commands/apply-job.ts')).applyJob,
+    options: ['--ended'],
+  },
+  provision: { load: async () => (await import('./commands/provision.ts')).provision },
+  'recover-config': {
+    load: async () => (await import('./commands/recover-config.ts')).recoverConfig,
+  },
+  verify: { load: async () => (await import('./commands/verify.ts')).verify },
+  'usb-update': { load: async () => (await import('./commands/usb-update.ts')).usbUpdate },
+  'api-front': {
+    load: async () => {
+      const { apiFront } = await import('./commands/api-front.ts')
+      return () => apiFront(process.env)
+    },
+  },
+  'config-worker': {
+    load: async () => {
+      const { configWorker } = await import('./commands/config-worker.ts')
+      return () => configWorker(process.env)
+    },
+  },
+  'rauc-pre-install': {
+    load: async () => {
+      const { raucPreInstall } = await import('./commands/rauc-pre-install.ts')
+      return () => raucPreInstall(process.env)
+    },
+  },
 }
 
 /** A single - is standard output. */
@@ -107,14 +146,16 @@ async function main(argv: readonly string[]): Promise<number> {
     } else if (command.options?.includes(argument)) options.add(argument)
     else throw new UsageError(`"${name}" has no option ${argument}`)
   }
-  return command.run(args, options)
+  const run = await command.load()
+  return run(args, options)
 }
 
 // No top-level await: the bundle is CommonJS.
 main(process.argv.slice(2))
   .catch((error: Error) => {
     process.stderr.write(`atomixctl: ${error.message}\n`)
-    if (!(error instanceof UsageError)) return 1
+    // Of a command's own bundle, which has this class once more.
+    if (error.name !== usageErrorName) return 1
     process.stderr.write('  run "atomixctl help" for what there is\n')
     return 2
   })

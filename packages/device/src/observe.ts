@@ -7,6 +7,7 @@ import {
   lastLookPath,
   slotRecordsPath,
 } from '@atomixos/config'
+import { readDataSpace } from './data-space.ts'
 import { readOptional } from './durable-file.ts'
 import { lastLine, runProgram } from './run-program.ts'
 import type { Observed } from './status.ts'
@@ -21,6 +22,7 @@ export async function observe(): Promise<Observed> {
     machineId,
     model,
     mounts,
+    dataSpace,
     bootEnvironment,
     failedUnits,
     slotRecords,
@@ -31,6 +33,7 @@ export async function observe(): Promise<Observed> {
     readOptional('/etc/machine-id'),
     readOptional('/proc/device-tree/model'),
     readFile('/proc/self/mounts', 'utf8'),
+    readDataSpace(),
     readBootEnvironment(),
     readFailedUnits(),
     readOptional(slotRecordsPath),
@@ -45,6 +48,7 @@ export async function observe(): Promise<Observed> {
     machineId: machineId?.trim() || undefined,
     deviceTreeModel: model?.replaceAll('\0', '').trim() || undefined,
     mounts,
+    dataSpace,
     freshFlash: existsSync(freshFlashMarkerPath),
     bootEnvironment,
     failedUnits,

@@ -1,4 +1,5 @@
 import { type SlotName, type SlotState, slotOfCommandLine } from '@atomixos/config'
+import { type DataSpace, isFull, renderDataSpace } from './data-space.ts'
 import { parseBootState, slotNames } from './slots/boot-state.ts'
 import { type FailedVersion, parseRecords } from './slots/records.ts'
 import { parseAssignments } from './system-facts.ts'
@@ -14,6 +15,8 @@ export interface Observed {
   readonly deviceTreeModel: string | undefined
   /** Contents of /proc/self/mounts. */
   readonly mounts: string
+  /** Undefined: it cannot be asked. */
+  readonly dataSpace: DataSpace | undefined
   readonly freshFlash: boolean
   /** Output of `fw_printenv`, or why there is none. */
   readonly bootEnvironment: { readonly text: string } | { readonly error: string }
@@ -56,7 +59,14 @@ export interface Status {
     readonly lastLook: LastLook | undefined
   }
   readonly bootEnvironmentError: string | undefined
-  readonly data: { readonly mounted: boolean; readonly fileSystem: string | undefined }
+  readonly data: {
+    readonly mounted: boolean
+    readonly fileSystem: string | undefined
+    /** Undefined without /data. */
+    readonly space: DataSpace | undefined
+    /** Applications cannot count on writing any more; the system itself goes on. */
+    readonly full: boolean
+  }
   readonly freshFlash: boolean
   readonly failedUnits: readonly string[]
 }
@@ -95,7 +105,12 @@ export function parseStatus(observed: Observed): Status {
       lastLook: parseLastLook(observed.lastLook),
     },
     bootEnvironmentError: 'error' in observed.bootEnvironment ? observed.bootEnvironment.error : undefined,
-    data: { mounted: data !== undefined, fileSystem: data?.[2] },
+    data: {
+      mounted: data !== undefined,
+      fileSystem: data?.[2],
+      space: data && observed.dataSpace,
+      full: data !== undefined && observed.dataSpace !== undefined && isFull(observed.dataSpace),
+    },
     freshFlash: observed.freshFlash,
     failedUnits: observed.failedUnits,
   }
@@ -120,11 +135,16 @@ export function renderStatus(status: Status): string {
     ),
     ...(status.update.lastLook ? [['Update', renderLastLook(status.update.lastLook)] satisfies Row] : []),
     ...(status.update.labels.length > 0 ? [['Labels', status.update.labels.join(', ')] satisfies Row] : []),
-    ['Data', status.data.mounted ? `/data is mounted (${status.data.fileSystem})` : '/data is NOT mounted'],
+    ['Data', renderData(status.data)],
     ['Failed units', status.failedUnits.length === 0 ? 'none' : status.failedUnits.join(', ')],
   ]
   const width = Math.max(...rows.map(([name]) => name.length))
   return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join('')
+}
+
+function renderData({ mounted, fileSystem, space }: Status['data']): string {
+  if (!mounted) return '/data is NOT mounted'
+  return `/data is mounted (${fileSystem})${space === undefined ? '' : `, ${renderDataSpace(space)}`}`
 }
 
 function renderSlot({ state, version, triesLeft, since, reason }: SlotStatus): string {

@@ -1,4 +1,6 @@
+export const usageErrorName = 'UsageError'
+
 /** Wrong arguments on the command line. */
 export class UsageError extends Error {
-  override readonly name = 'UsageError'
+  override readonly name = usageErrorName
 }

@@ -1,7 +1,8 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { Agent } from './agent/agent.ts'
 import { type LocalGuest, startLocalGuest } from './fixtures/local-guest.ts'
 import { type GuestLink, GuestShell } from './guest.ts'
@@ -109,5 +110,89 @@ describe('commands in a guest', () => {
 
   test('the id of the boot is that of whoever answers', async () => {
     expect(await guest.bootId()).toMatch(/^boot\d$/)
+  })
+})
+
+describe('waiting while the system starts', () => {
+  let dir: string
+  let local: LocalGuest
+  let agent: Agent
+  let guest: LocalShell
+
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'guest-'))
+    await mkdir(join(dir, 'bin'))
+    // In place of systemd: `started` and `active` are files, and what it was asked is noted down.
+    const systemctl = `#!/bin/sh
+echo "$*" >>${dir}/asked
+case $* in
+is-system-running*)
+  [ ! -e ${dir}/endless ] || exit 124
+  until [ -e ${dir}/started ]; do sleep 0.05; done ;;
+*NJobs) echo NJobs=3 ;;
+*)
+  state=inactive
+  [ ! -e ${dir}/active ] || state=active
+  echo LoadState=loaded; echo ActiveState=$state ;;
+esac
+`
+    await writeFile(join(dir, 'bin/systemctl'), systemctl, { mode: 0o755 })
+    vi.stubEnv('PATH', `${dir}/bin:${process.env.PATH}`)
+    local = await startLocalGuest(dir, 2)
+    agent = new Agent(local.socketPaths, () => true)
+    await agent.connect()
+    guest = new LocalShell(agent)
+  })
+  afterEach(async () => {
+    vi.unstubAllEnvs()
+    agent.disconnect('the test is over')
+    local.stop()
+    await rm(dir, { recursive: true })
+  })
+
+  const asked = async (what: RegExp) =>
+    (await readFile(join(dir, 'asked'), 'utf8')).split('\n').filter((line) => what.test(line)).length
+
+  test('while the system starts nobody asks, and the end of the start is noticed at once', async () => {
+    setTimeout(async () => {
+      await writeFile(join(dir, 'active'), '')
+      await writeFile(join(dir, 'started'), '')
+    }, 2500)
+    await guest.waitForUnit('app.service')
+    expect(await asked(/^show .* app\.service$/)).toBe(2)
+    expect(await asked(/^is-system-running/)).toBe(1)
+  })
+
+  test('when the system has started it is asked now and then, and not for the start again', async () => {
+    await writeFile(join(dir, 'started'), '')
+    setTimeout(() => void writeFile(join(dir, 'active'), ''), 1000)
+    await guest.waitForUnit('app.service')
+    expect(await asked(/^is-system-running/)).toBe(1)
+  })
+
+  test('a command that has to succeed rests as well, and again when the guest was reset', async () => {
+    const look = `echo look >>${dir}/asked; test -e ${dir}/active`
+    await writeFile(join(dir, 'started'), '')
+    const waiting = guest.waitUntilSucceeds(look, { timeoutMs: 20_000 })
+    await vi.waitFor(async () => expect(await asked(/^is-system-running/)).toBe(1), { timeout: 5000 })
+    await rm(join(dir, 'started'))
+    await agent.reconnect('the machine was reset')
+    await vi.waitFor(async () => expect(await asked(/^is-system-running/)).toBe(2), { timeout: 8000 })
+    const looks = await asked(/^look/)
+    await sleep(2000)
+    expect(await asked(/^look/)).toBe(looks)
+    await writeFile(join(dir, 'active'), '')
+    await writeFile(join(dir, 'started'), '')
+    await waiting
+    expect(await asked(/^look/)).toBe(looks + 1)
+  })
+
+  test('nothing is asked any more when time is up', async () => {
+    await writeFile(join(dir, 'endless'), '')
+    await expect(guest.waitForUnit('app.service', { timeoutMs: 700 })).rejects.toThrow('time is up')
+    await sleep(500)
+    const before = await asked(/./)
+    await sleep(500)
+    expect(await asked(/./)).toBe(before)
   })
 })

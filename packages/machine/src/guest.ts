@@ -4,7 +4,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Reply } from './agent/protocol.ts'
 import { GuestGone, indent, MachineError, seconds } from './errors.ts'
 import type { CommandOptions, CommandResult, Guest, UnitState, WaitOptions } from './types.ts'
-import { judgeUnit, parseUnitFacts, shellQuote, unitFactsCommand } from './unit-state.ts'
+import {
+  judgeUnit,
+  parseUnitFacts,
+  shellQuote,
+  startEndedCommand,
+  startStillGoesOn,
+  unitFactsCommand,
+} from './unit-state.ts'
 import { Impossible, type Progress, type WaitFrame, waitFor } from './wait.ts'
 
 export interface GuestLink {
@@ -21,6 +28,8 @@ export interface GuestLink {
 const commandTimeoutMs = 60_000
 /** Polls cost the guest's processor, which is emulated: never more than a third of the time. */
 const pollIntervalMsMin = 250
+/** Of a question that has done its own waiting: it is asked again without a pause. */
+const again = Symbol('again')
 /** What `timeout` answers when it ended a command, or had to kill it. */
 const timeoutExitCodes = [124, 137]
 
@@ -83,17 +92,18 @@ export abstract class GuestShell implements Guest {
     let doubt = false
     const frame = this.link.frame(`unit ${unit} to be ${wanted}`, options, look)
     await waitFor(frame, (progress) =>
-      this.#repeat(progress, async () => {
+      this.#repeat(progress, async (restWhileStarting) => {
         const reply = await this.link.run(unitFactsCommand(unit), commandTimeoutMs, progress.signal)
         // Early in the boot there is no one to ask yet.
         if (reply.exitCode !== 0) return undefined
-        const verdict = judgeUnit(parseUnitFacts(reply.stdout.toString()), wanted)
+        const facts = parseUnitFacts(reply.stdout.toString())
+        const verdict = judgeUnit(facts, wanted)
         if (verdict.kind === 'reached') return true
         if (verdict.kind === 'impossible' && (verdict.certain || doubt)) {
           throw new Impossible(verdict.why, await look())
         }
         doubt = verdict.kind === 'impossible'
-        return undefined
+        return verdict.kind === 'wait' && facts.managerBusy ? await restWhileStarting() : undefined
       }),
     )
   }
@@ -163,20 +173,42 @@ export abstract class GuestShell implements Guest {
     let last: Reply | undefined
     const lastLook = async () => (last ? describeReply(last) : 'it never ended')
     return waitFor(this.link.frame(what, options, lastLook), (progress) =>
-      this.#repeat(progress, async () => {
+      this.#repeat(progress, async (restWhileStarting) => {
         const timeoutMs = Math.min(commandTimeoutMs, Math.max(progress.remainingMs(), 1000))
         last = await this.link.run(command, timeoutMs, progress.signal)
-        return judge(last)
+        return judge(last) ?? (await restWhileStarting())
       }),
     )
   }
 
-  /** Asks again until there is an answer; a guest that reboots meanwhile is simply asked again. */
-  async #repeat<T>(progress: Progress, ask: () => Promise<T | undefined>): Promise<T> {
+  /**
+   * Asks again until there is an answer; a guest that reboots meanwhile is simply asked again. While the system of the
+   * guest starts it has work for its processor, and each question would make the start longer: `ask` can rest then, until
+   * the start has ended or for some seconds.
+   */
+  async #repeat<T>(
+    progress: Progress,
+    ask: (
+      restWhileStarting: () => Promise<typeof again | undefined>,
+    ) => Promise<T | typeof again | undefined>,
+  ): Promise<T> {
+    let boot: string | undefined
+    let starting = true
+    const restWhileStarting = async () => {
+      if (!starting) return undefined
+      const rested = await this.link.run(startEndedCommand, commandTimeoutMs, progress.signal)
+      starting = startStillGoesOn(rested.exitCode)
+      return again
+    }
     for (;;) {
+      const answering = await this.link.reached(progress.signal)
+      progress.signal.throwIfAborted()
+      if (answering !== boot) starting = true
+      boot = answering
       const started = Date.now()
       try {
-        const answer = await ask()
+        const answer = await ask(restWhileStarting)
+        if (answer === again) continue
         if (answer !== undefined) return answer
       } catch (error) {
         if (!(error instanceof GuestGone)) throw error

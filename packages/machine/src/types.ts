@@ -315,6 +315,8 @@ export interface LabHost {
   succeed(argv: readonly string[], options?: LabRunOptions): Promise<string>
   fail(argv: readonly string[], options?: LabRunOptions): Promise<string>
   waitUntilSucceeds(argv: readonly string[], options?: LabRunOptions): Promise<string>
+  /** The argument vector that runs `argv` of this machine, with this machine's files, in this host's network. */
+  enter(argv: readonly string[]): readonly string[]
   /** A server in the foreground; ends with the lab. */
   spawn(argv: readonly string[], options?: LabRunOptions): Promise<LabProcess>
 }

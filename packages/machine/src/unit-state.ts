@@ -26,6 +26,17 @@ export function unitFactsCommand(unit: string): string {
   return `systemctl show -p ${properties} -- ${shellQuote(unit)} && systemctl show -p NJobs`
 }
 
+/** Between two looks at a unit while the system starts, in seconds. */
+const startWaitS = 5
+
+/** Ends when the start of the system has ended, and otherwise soon: one process that sleeps until it is told. */
+export const startEndedCommand = `timeout ${startWaitS} systemctl is-system-running --wait`
+
+/** By the exit code of `startEndedCommand`: any other than that of `timeout` says that there is no start to wait for. */
+export function startStillGoesOn(exitCode: number): boolean {
+  return exitCode === 124
+}
+
 export function parseUnitFacts(output: string): UnitFacts {
   const values = new Map(
     output.split('\n').flatMap((line) => {

@@ -17,7 +17,10 @@ export const allowedImports: Readonly<Record<string, readonly string[]>> = {
     ...['system', 'e2e'],
   ],
   e2e: ['packages/machine', 'packages/fleet', 'system', 'packages/config'],
-  bench: ['packages/config', 'packages/image', 'packages/machine', 'system', 'packages/cli', 'e2e'],
+  bench: [
+    ...['packages/config', 'packages/image', 'packages/device', 'packages/machine'],
+    ...['system', 'packages/cli', 'e2e'],
+  ],
 }
 
 const partOfPackage: Readonly<Record<string, string>> = {

@@ -30,6 +30,10 @@ export async function runVitest(options: {
   env?: Readonly<Record<string, string>>
   signal: AbortSignal
   stdout?: 'stderr'
+  /** Name or path; default: unit tests by file. */
+  reporter?: string
+  /** Files at a time; default: as the project says. */
+  workers?: number
 }): Promise<Counts> {
   const reportDir = await mkdtemp(join(tmpdir(), 'atomixos-test-'))
   try {
@@ -40,10 +44,10 @@ export async function runVitest(options: {
         join(options.rootDir, 'node_modules/vitest/vitest.mjs'),
         'run',
         `--project=${options.project}`,
-        // A story takes minutes: each of its tests is told when it ends. Unit tests are told by file.
-        `--reporter=${options.project === 'e2e' ? 'verbose' : 'tree'}`,
+        `--reporter=${options.reporter ?? 'tree'}`,
         '--reporter=json',
         `--outputFile.json=${reportPath}`,
+        ...(options.workers === undefined ? [] : [`--maxWorkers=${options.workers}`]),
         ...(options.filters ?? []),
       ],
       {

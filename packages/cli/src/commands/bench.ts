@@ -6,10 +6,14 @@ import type { CommandContext } from '../context.ts'
 import { prepareE2e } from './e2e.ts'
 
 /** Benchmarks on a machine that is prepared as for this story. */
-const storyOf: Readonly<Record<string, string>> = { network: 'network-isolation' }
+const storyOf: Readonly<Record<string, string>> = {
+  network: 'network-isolation',
+  'config --device': 'network-isolation',
+  'update --device': 'rauc-update',
+}
 
 /** Others in the folder are parts of these. */
-const names = ['build', 'config', 'network', 'update']
+const names = ['build', 'config', 'e2e', 'network', 'update']
 
 export function addBench(program: Command, context: CommandContext): void {
   program
@@ -20,7 +24,7 @@ export function addBench(program: Command, context: CommandContext): void {
     .allowUnknownOption()
     .addHelpText(
       'after',
-      '\nExamples:\n  ./atomixos bench build\n  ./atomixos bench config\n  ./atomixos bench network --rounds 20\n  ./atomixos bench update --only line,library\n',
+      '\nExamples:\n  ./atomixos bench build\n  ./atomixos bench config\n  ./atomixos bench config --device\n  ./atomixos bench network --rounds 20\n  ./atomixos bench e2e --one-at-a-time\n  ./atomixos bench update --only line,library\n  ./atomixos bench update --device\n',
     )
     .action(async (name: string, rest: string[]) => {
       const { rootDir } = context.workspace
@@ -31,7 +35,7 @@ export function addBench(program: Command, context: CommandContext): void {
           exitCode: 2,
         })
       }
-      const story = storyOf[name]
+      const story = storyOf[rest.includes('--device') ? `${name} --device` : name]
       const needsMachine = story !== undefined && !rest.includes('--help')
       const setupPath = needsMachine
         ? await prepareE2e(context, { names: [story], thorough: false })

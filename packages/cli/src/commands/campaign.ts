@@ -51,8 +51,8 @@ export function addCampaign(program: Command, context: CommandContext): void {
     .addHelpText(
       'after',
       `
-Builds first what has changed. The recording is made once for an image (a first boot, an update, its confirmation:
-several minutes) and used again. JSON and a page with all points are left in .atomixos/e2e/power-campaign/.
+Builds first what has changed. The recording is made once for an image (a first boot, an update, its confirmation,
+changes of the configuration, a factory reset: ten minutes and more) and used again. JSON and a page with all points are left in .atomixos/e2e/power-campaign/.
 docs/campaign.md says what is recorded, how it is cut and what is checked.
 
 Examples:
@@ -78,7 +78,7 @@ async function runPower(context: CommandContext, options: PowerOptions): Promise
   const path = (name: string) => join(dir, name)
   // A report of an earlier campaign would be taken for this one's.
   await rm(path('report.json'), { force: true })
-  const counts = await runE2e(context, {
+  const { counts } = await runE2e(context, {
     ...{ names: [story], thorough: true, stdout: 'stderr' },
     campaign: { points, seed, boots, ...(seedDefect && { defect: seedDefect }) },
   })

@@ -1,6 +1,12 @@
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, open, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { setTimeout as pause } from 'node:timers/promises'
+import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import {
   configOf,
@@ -162,6 +168,111 @@ test('status before the first configuration, and logs after it', async () => {
   }
   await writeFile(join(dir, `device-${count}/events.jsonl`), `${JSON.stringify(event)}\n`)
   expect((await command(['logs', ...asAlice])).stdout).toBe('2026-01-01T00:00:00.000Z  boot slot A 1.2.3\n')
+})
+
+describe('report', () => {
+  const archive = gzipSync(Buffer.from('what the device tells of itself'.repeat(50_000)), { level: 0 })
+  const make = (bytes: Uint8Array) => writeFile(join(dir, `device-${count}/report.tar.gz`), bytes)
+  const inDir = async () => (await readdir(dir)).filter((name) => /report|\.part-/.test(name))
+  beforeEach(async () => {
+    for (const name of await inDir()) await rm(join(dir, name))
+    await applyFirst()
+  })
+
+  test('is a file with a name of device and time, for its owner alone', async () => {
+    await make(archive)
+    const { exitCode, stdout, stderr } = await command(['report', ...asAlice])
+    expect(exitCode, stderr).toBe(0)
+    const [name, ...others] = await inDir()
+    expect(others).toEqual([])
+    expect(name).toMatch(new RegExp(`^report-127\\.0\\.0\\.1-${device.port}-\\d{8}T\\d{6}Z\\.tar\\.gz$`))
+    expect((await readFile(join(dir, name!))).equals(archive)).toBe(true)
+    expect((await stat(join(dir, name!))).mode & 0o777).toBe(0o600)
+    expect(stdout).toBe(`${name} has the report: 1.6 MB. left-out.txt in it says what it does not have.\n`)
+    expect(stderr).toMatch(/✓ the device collects[\s\S]*✓ receiving/)
+  })
+
+  test('replaces nothing without --force; says what it has done in JSON', async () => {
+    await make(archive)
+    await writeFile(join(dir, 'my-report'), 'mine')
+    const to = ['--output', 'my-report', ...asAlice]
+    expect(await command(['report', ...to])).toMatchObject({
+      exitCode: 2,
+      stdout: '',
+      stderr: expect.stringContaining('my-report is there already, and was left alone'),
+    })
+    expect(await readFile(join(dir, 'my-report'), 'utf8')).toBe('mine')
+    const forced = await command(['report', ...to, '--force', '--json'])
+    expect(forced.exitCode, forced.stderr).toBe(0)
+    expect(JSON.parse(forced.stdout)).toEqual({
+      file: 'my-report',
+      sizeBytes: archive.length,
+      sha256: createHash('sha256').update(archive).digest('hex'),
+    })
+    expect((await readFile(join(dir, 'my-report'))).equals(archive)).toBe(true)
+  })
+
+  test('that has no end, or does not come at all, leaves no file', async () => {
+    await make(archive.subarray(0, 1_000_000))
+    expect(await command(['report', ...asAlice])).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('what the device sent is no whole archive: unexpected end of file'),
+    })
+    await rm(join(dir, `device-${count}/report.tar.gz`))
+    expect(await command(['report', ...asAlice])).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('the device refuses: the report could not be made'),
+    })
+    expect(await command(['report', '--key', 'mallory'])).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('does not take the signature'),
+    })
+    expect(await inDir()).toEqual([])
+  })
+
+  test('is made one at a time, and gone after Ctrl-C, on the device as well', {
+    timeout: 180_000,
+  }, async () => {
+    // A pipe that nobody writes into any more: the report never ends.
+    const path = join(dir, `device-${count}/report.tar.gz`)
+    expect((await run(['mkfifo', path])).exitCode).toBe(0)
+    const child = spawn(
+      process.execPath,
+      [main, 'device', 'report', ...asAlice, '--host', `127.0.0.1:${device.port}`],
+      {
+        cwd: dir,
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { PATH: `${bin}:${process.env['PATH']}`, HOME: dir },
+      },
+    )
+    const said = text(child.stderr)
+    const ended = once(child, 'close')
+    const source = await open(path, 'w')
+    try {
+      await source.write(archive.subarray(0, 500_000))
+      const size = async () => {
+        const [name] = await inDir()
+        return name === undefined ? 0 : (await stat(join(dir, name))).size
+      }
+      for (const until = Date.now() + 30_000; (await size()) < 100_000 && Date.now() < until; )
+        await pause(50)
+      expect(await size()).toBeGreaterThanOrEqual(100_000)
+      expect(await command(['report', ...asAlice])).toMatchObject({
+        exitCode: 1,
+        stderr: expect.stringContaining('the device refuses: another report is being made'),
+      })
+      child.kill('SIGINT')
+      expect(await ended).toEqual([130, null])
+    } finally {
+      child.kill('SIGKILL')
+      await source.close()
+    }
+    expect(await said).toContain('interrupted')
+    expect(await inDir()).toEqual([])
+    await rm(path)
+    await make(archive)
+    expect(await command(['report', ...asAlice, '--output', 'report-next'])).toMatchObject({ exitCode: 0 })
+  })
 })
 
 test('nobody there; an address that is none', async () => {

@@ -7,6 +7,7 @@ import {
   type StatusDocument,
 } from '@atomixos/config/api/index.ts'
 import { UserError } from '@atomixos/image/errors.ts'
+import { describeBytes } from '@atomixos/image/flash/disk.ts'
 import { type Command, InvalidArgumentError } from 'commander'
 import { showProblems } from '../config/show-problems.ts'
 import { confirm } from '../confirm.ts'
@@ -14,6 +15,7 @@ import type { CommandContext } from '../context.ts'
 import { DeviceClient, DeviceRefused, DeviceSilent } from '../device/device-client.ts'
 import { followJob } from '../device/follow-job.ts'
 import { readUpload } from '../device/read-upload.ts'
+import { refuseExisting, reportName, type SavedReport, saveReport } from '../device/save-report.ts'
 import { findSigningKeys } from '../device/sign-request.ts'
 
 interface DeviceOptions {
@@ -27,6 +29,11 @@ interface ApplyOptions extends DeviceOptions {
   readonly confirm?: number
   readonly keepFiles?: boolean
   readonly yes?: boolean
+}
+
+interface ReportOptions extends DeviceOptions {
+  readonly output?: string
+  readonly force?: boolean
 }
 
 export function addDevice(program: Command, context: CommandContext): void {
@@ -43,12 +50,14 @@ Examples:
   ./atomixos device apply config.toml --host 172.20.30.1
   ./atomixos device apply site/ --host 172.20.30.1 --key ~/.ssh/id_ed25519
   ./atomixos device status --host 172.20.30.1
+  ./atomixos device report --host 172.20.30.1
 `,
     )
   addApply(device, context)
   addConfirm(device, context)
   addStatus(device, context)
   addLogs(device, context)
+  addReport(device, context)
 }
 
 function asking(command: Command): Command {
@@ -130,6 +139,38 @@ function addLogs(device: Command, context: CommandContext): void {
       telling(options, async () => {
         const client = clientOf(context, options)
         show(options, await client.askSigned<EventsDocument>({ path: '/api/events' }), renderEvents)
+      }),
+    )
+}
+
+function addReport(device: Command, context: CommandContext): void {
+  asking(
+    device
+      .command('report')
+      .description('fetch what somebody needs who helps: logs and states, without secrets'),
+  )
+    .option('-o, --output <FILE>', 'where to; left out: report-HOST-TIME.tar.gz in this folder')
+    .option('-f, --force', 'replace a file of that name')
+    .addHelpText(
+      'after',
+      `
+The device takes up to two minutes for it, and changes nothing. left-out.txt in the archive says what is not in it and from
+where something was taken out: look before you pass it on. docs/logs.md has the details.
+
+Examples:
+  ./atomixos device report --host 172.20.30.1
+  ./atomixos device report --host 172.20.30.1 --output gateway-7.tar.gz
+`,
+    )
+    .action((options: ReportOptions) =>
+      telling(options, async () => {
+        const client = clientOf(context, options)
+        const force = options.force === true
+        const file = options.output ?? reportName(client.address, new Date())
+        await refuseExisting(file, force)
+        const saved = await saveReport(client, file, { reporter: context.reporter, force })
+        context.reporter.close()
+        show(options, saved, renderReport)
       }),
     )
 }
@@ -216,6 +257,10 @@ const rolledBack = {
   completed: 'what had been changed was taken back: the device is as it was before',
   failed: 'it could not be taken back in full: start the device anew',
 } as const
+
+function renderReport({ file, sizeBytes }: SavedReport): string {
+  return `${file} has the report: ${describeBytes(sizeBytes)}. left-out.txt in it says what it does not have.\n`
+}
 
 /** One line for each thing that matters at the end. */
 function renderEnd(job: JobDocument, address = 'ADDRESS'): string {

@@ -84,8 +84,8 @@ async function stopWhileItWrites(child: ChildProcess, path: string): Promise<voi
   throw new Error(`the command never emptied the start of ${path}; exit code ${child.exitCode}`)
 }
 
-/** The configuration of a card's boot partition, by mtools. */
-async function seedOf(path: string): Promise<Buffer> {
+/** A file of a card's boot partition, by mtools; that of the configuration unless another one is named. */
+async function seedOf(path: string, name = 'config.toml'): Promise<Buffer> {
   const out = join(dir, `seed-${cards}`)
   await mkdir(out, { recursive: true })
   const { offsetBytes, sizeBytes } = gpt.partitions[0]!
@@ -101,8 +101,8 @@ async function seedOf(path: string): Promise<Buffer> {
       timeoutMs: 30_000,
     })
   await tool('/usr/sbin/fsck.vfat', '-n', '/out/boot.vfat')
-  await tool('/usr/bin/mcopy', '-i', '/out/boot.vfat', '::config.toml', '/out/config.toml')
-  return readFile(join(out, 'config.toml'))
+  await tool('/usr/bin/mcopy', '-i', '/out/boot.vfat', `::${name}`, `/out/${name}`)
+  return readFile(join(out, name))
 }
 
 describe('flash', () => {
@@ -139,7 +139,44 @@ describe('flash', () => {
     expect(after.subarray(behind, gpt.diskBytes).equals(before.subarray(behind))).toBe(true)
   })
 
+  test('puts a claim code beside it, makes one where none is given, and shows that once', async () => {
+    const made = await run('-y', '--config', config, '-i', image, card, '--claim-code')
+    expect(made.exitCode, made.stderr).toBe(0)
+    const [, code] = /^Claim code: (.+)\n/m.exec(made.stdout)!
+    expect(code).toMatch(/^(?:[2-9a-z]{4}-){3}[2-9a-z]{4}$/)
+    expect(`${made.stdout}${made.stderr}`.split(code!)).toHaveLength(2)
+    expect(String(await seedOf(card, 'claim-code'))).toBe(`${code}\n`)
+    expect(await seedOf(card)).toEqual(await readFile(config))
+
+    const again = await run('-y', '--json', '-i', image, card, '--claim-code')
+    expect(again.exitCode, again.stderr).toBe(0)
+    const { claimCode, hasClaimCode } = JSON.parse(again.stdout)
+    expect(hasClaimCode).toBe(true)
+    expect(claimCode).not.toBe(code)
+    expect(String(await seedOf(card, 'claim-code'))).toBe(`${claimCode}\n`)
+    expect(again.stderr).not.toContain(claimCode)
+  })
+
+  test('takes a claim code that somebody has chosen, and does not repeat it', async () => {
+    const { stdout, stderr, exitCode } = await run('-y', '--claim-code', 'mango-42-river', '-i', image, card)
+    expect(exitCode, stderr).toBe(0)
+    expect(String(await seedOf(card, 'claim-code'))).toBe('mango-42-river\n')
+    expect(stdout).toContain('The claim code is on its boot partition, as claim-code.')
+    expect(`${stdout}${stderr}`).not.toContain('mango')
+  })
+
   test.each<[string, () => string[], () => string]>([
+    [
+      'a claim code that is a device',
+      () => ['-y', '-i', image, '--claim-code', '/dev/sdz'],
+      () =>
+        'atomixos: /dev/sdz stands where the claim code would be, and there is no device\n  to have a code made, name the device first: `./atomixos flash /dev/sdz --claim-code`\n',
+    ],
+    [
+      'a claim code that is none',
+      () => ['-y', '-i', image, '--claim-code', 'short', card],
+      () => 'atomixos: "short" cannot be a claim code: it has 8 characters at least\n',
+    ],
     [
       'without a device',
       () => [],

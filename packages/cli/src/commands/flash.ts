@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 import { relative, resolve } from 'node:path'
 import { bootSeedName } from '@atomixos/config'
+import { claimCodeName } from '@atomixos/config/api/index.ts'
 import { UserError } from '@atomixos/image/errors.ts'
+import { claimCodeProblem, makeClaimCode } from '@atomixos/image/flash/claim-code.ts'
 import {
   type Disk,
   describeBytes,
@@ -12,7 +14,7 @@ import {
 import { findTarget, listDisks } from '@atomixos/image/flash/find-target.ts'
 import { type FlashPlan, flash, refuseDisk, refuseImageItself } from '@atomixos/image/flash/flash.ts'
 import { type FlashImage, newestImage, readFlashImage } from '@atomixos/image/flash/flash-image.ts'
-import { planSeed, readSeed } from '@atomixos/image/flash/seed.ts'
+import { planBootFiles, readSeed } from '@atomixos/image/flash/seed.ts'
 import type { Written } from '@atomixos/image/flash/write-image.ts'
 import type { Command } from 'commander'
 import { confirm } from '../confirm.ts'
@@ -21,6 +23,8 @@ import type { CommandContext } from '../context.ts'
 interface FlashOptions {
   readonly image?: string
   readonly config?: string
+  /** true: one is made. */
+  readonly claimCode?: string | true
   readonly yes?: boolean
   readonly list?: boolean
   readonly json?: boolean
@@ -33,6 +37,10 @@ export function addFlash(program: Command, context: CommandContext): void {
     .argument('[device]', 'a whole disk: /dev/sdb, /dev/mmcblk0; on macOS /dev/disk4')
     .option('-i, --image <FILE>', 'this image; left out: the newest below dist/')
     .option('--config <FILE>', `put this configuration onto the boot partition, as ${bootSeedName}`)
+    .option(
+      '--claim-code [CODE]',
+      `whoever configures the device first over the network needs this code; left out: one is made and shown`,
+    )
     .option('-y, --yes', 'do not ask; disks that are built into this machine are refused then')
     .option('--list', 'show the disks of this machine, and which of them would be refused')
     .option('--json', 'the result on standard output; with --list: the disks')
@@ -47,12 +55,22 @@ Examples:
   ./atomixos flash --list
   ./atomixos flash /dev/sdb
   ./atomixos flash --config config.toml /dev/sdb
+  ./atomixos flash /dev/sdb --claim-code
   ./atomixos flash -y -i atomixos-trixie-rock64.img /dev/mmcblk0
 `,
     )
     .action((device: string | undefined, options: FlashOptions) => {
       if (options.list) return listCommand(options.json === true)
       if (device !== undefined) return runFlash(context, device, options)
+      if (typeof options.claimCode === 'string' && options.claimCode.startsWith('/')) {
+        throw new UserError(
+          `${options.claimCode} stands where the claim code would be, and there is no device`,
+          {
+            hint: `to have a code made, name the device first: \`./atomixos flash ${options.claimCode} --claim-code\``,
+            exitCode: 2,
+          },
+        )
+      }
       throw new UserError('which device?', {
         hint: 'name it: `./atomixos flash /dev/sdb`; `./atomixos flash --list` shows what there is',
         exitCode: 2,
@@ -62,6 +80,7 @@ Examples:
 
 async function runFlash(context: CommandContext, device: string, options: FlashOptions): Promise<void> {
   const { reporter, signal, workspace } = context
+  const claim = options.claimCode === undefined ? undefined : claimOf(options.claimCode)
   // What is cheap to refuse is refused before a gigabyte is hashed.
   const disk = await findTarget(device)
   refuseDisk(disk, 0)
@@ -70,9 +89,9 @@ async function runFlash(context: CommandContext, device: string, options: FlashO
   const image = await hashed(context, imagePath)
   refuseDisk(disk, image.sizeBytes)
   await refuseImageItself(image, disk)
-  // A configuration that does not fit is found before anybody is asked.
-  if (seed !== undefined) await planSeed(image, seed)
-  const plan = { image, disk, seed }
+  const plan = { image, disk, seed, claimCode: claim?.code }
+  // What does not fit is found before anybody is asked.
+  await planBootFiles(image, plan)
   for (const line of renderPlan(plan, options.config)) reporter.info(line)
   await confirmPlan(plan, options, signal)
 
@@ -81,10 +100,28 @@ async function runFlash(context: CommandContext, device: string, options: FlashO
   reporter.close()
   const seconds = (Date.now() - startedMs) / 1000
   if (options.json) {
-    process.stdout.write(`${JSON.stringify(result(plan, written, seconds), undefined, 2)}\n`)
+    const claimCode = claim?.made ? claim.code : undefined
+    const value = { ...result(plan, written, seconds), ...(claimCode !== undefined && { claimCode }) }
+    process.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`)
     return
   }
-  for (const line of renderWritten(plan, written, seconds)) process.stdout.write(`${line}\n`)
+  for (const line of renderWritten(plan, written, seconds, claim)) process.stdout.write(`${line}\n`)
+}
+
+interface Claim {
+  readonly code: string
+  /** By us: nobody knows it yet. */
+  readonly made: boolean
+}
+
+function claimOf(given: string | true): Claim {
+  if (given === true) return { code: makeClaimCode(), made: true }
+  const problem = claimCodeProblem(given)
+  if (problem === undefined) return { code: given, made: false }
+  throw new UserError(`${JSON.stringify(given)} cannot be a claim code: ${problem}`, {
+    hint: 'leave it out, and one is made and shown at the end',
+    exitCode: 2,
+  })
 }
 
 async function hashed({ reporter, signal }: CommandContext, path: string): Promise<FlashImage> {
@@ -100,7 +137,10 @@ async function hashed({ reporter, signal }: CommandContext, path: string): Promi
 }
 
 /** Everything that a person must know to say yes. Pure, but for where they are. */
-export function renderPlan({ image, disk, seed }: FlashPlan, config: string | undefined): string[] {
+export function renderPlan(
+  { image, disk, seed, claimCode }: FlashPlan,
+  config: string | undefined,
+): string[] {
   const { build } = image
   const about = [
     ...(build === undefined ? [] : [build.board, build.version, build.variant]),
@@ -124,6 +164,9 @@ export function renderPlan({ image, disk, seed }: FlashPlan, config: string | un
     ...(seed === undefined
       ? []
       : [`Seed    ${config} (${seed.byteLength} bytes) becomes ${bootSeedName} on the boot partition`]),
+    ...(claimCode === undefined
+      ? []
+      : ['Claim   a code on the boot partition, for who configures the device first over the network']),
     `Device  ${disk.path}`,
     `        ${describeDisk(disk)}`,
     'Lost    all data on this device:',
@@ -147,7 +190,12 @@ async function confirmPlan({ disk }: FlashPlan, { yes }: FlashOptions, signal: A
   return confirm({ question: `Type yes to overwrite ${disk.path}: `, answer: 'yes', option: '-y' }, signal)
 }
 
-function renderWritten({ image, disk, seed }: FlashPlan, written: Written, seconds: number): string[] {
+function renderWritten(
+  { image, disk, seed }: FlashPlan,
+  written: Written,
+  seconds: number,
+  claim: Claim | undefined,
+): string[] {
   const rate = (image.sizeBytes / 1e6 / Math.max(seconds, 0.1)).toFixed(1)
   const zeros =
     written.skippedBytes === 0
@@ -160,12 +208,14 @@ function renderWritten({ image, disk, seed }: FlashPlan, written: Written, secon
       ? 'All of it was read back from the device and is right.'
       : 'All of it was read back and is right, but through the cache of this machine: this file system has no other way.',
     ...(seed === undefined ? [] : [`${bootSeedName} is on its boot partition.`]),
+    ...(claim === undefined ? [] : [`The claim code is on its boot partition, as ${claimCodeName}.`]),
+    ...(claim?.made ? ['', `Claim code: ${claim.code}`, 'Note it down: it is not shown again.'] : []),
     '',
     'Next: take it out, put it into the board, and switch on. docs/flash.md tells what the first start does.',
   ]
 }
 
-function result({ image, disk, seed }: FlashPlan, written: Written, seconds: number) {
+function result({ image, disk, seed, claimCode }: FlashPlan, written: Written, seconds: number) {
   return {
     device: disk.path,
     model: disk.model ?? null,
@@ -177,6 +227,7 @@ function result({ image, disk, seed }: FlashPlan, written: Written, seconds: num
     sha256: image.sha256,
     checkedBy: image.checkedBy ?? null,
     seedSha256: seed === undefined ? null : createHash('sha256').update(seed).digest('hex'),
+    hasClaimCode: claimCode !== undefined,
     writtenBytes: written.writtenBytes,
     skippedBytes: written.skippedBytes,
     readBack: written.uncached ? 'device' : 'cache',

@@ -5,7 +5,8 @@ import { runProgram } from '../checks/run-program.ts'
 import { type Counts, runVitest } from '../checks/vitest.ts'
 import type { CommandContext } from '../context.ts'
 import { openMachineTree } from '../machine-tools.ts'
-import { runE2e } from './e2e.ts'
+import { renderSummary } from '../stories/summary.ts'
+import { readStories, runE2e, type StoryRun } from './e2e.ts'
 
 interface Check {
   readonly title: string
@@ -21,7 +22,8 @@ export function addTest(program: Command, context: CommandContext): void {
     .addHelpText(
       'after',
       `
-Builds first what the VM tests need. The last line counts everything that ran.
+Builds first what the VM tests need. In the end there is a table of the time of each story; the last line counts
+everything that ran.
 
 Examples:
   ./atomixos test
@@ -31,7 +33,14 @@ Examples:
     )
     .action(async (options: { quick?: boolean; thorough?: boolean }) => {
       const checks = quickChecks(context)
-      if (!options.quick) checks.push(e2eCheck(context, options.thorough === true))
+      let stories: StoryRun | undefined
+      if (!options.quick) {
+        checks.push(
+          e2eCheck(context, options.thorough === true, (run) => {
+            stories = run
+          }),
+        )
+      }
       const total = { passed: 0, failed: 0, skipped: 0 }
       const failed: string[] = []
       for (const check of checks) {
@@ -44,6 +53,7 @@ Examples:
         if (counts.failed > 0) failed.push(check.title)
       }
       context.reporter.close()
+      if (stories !== undefined) process.stdout.write(`\n${renderSummary(stories.stories, stories)}`)
       if (failed.length > 0) context.reporter.info(`\nfailed: ${failed.join(', ')}`)
       process.stdout.write(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`)
       if (total.failed > 0) process.exitCode = 1
@@ -80,8 +90,16 @@ function quickChecks(context: CommandContext): Check[] {
   ]
 }
 
-function e2eCheck(context: CommandContext, thorough: boolean): Check {
-  return { title: 'VM tests', run: () => runE2e(context, { names: [], thorough }) }
+function e2eCheck(context: CommandContext, thorough: boolean, done: (run: StoryRun) => void): Check {
+  return {
+    title: 'VM tests',
+    run: async () => {
+      const stories = await readStories(context.workspace.rootDir)
+      const run = await runE2e(context, { names: stories.map(({ name }) => name), thorough })
+      done(run)
+      return run.counts
+    },
+  }
 }
 
 function verdict(passed: boolean): Counts {

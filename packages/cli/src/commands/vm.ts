@@ -2,12 +2,13 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { environmentCardBytes } from '@atomixos/config'
 import { UserError } from '@atomixos/image/errors.ts'
-import { createMachine, type Machine, type MachineOptions, type Programs } from '@atomixos/machine'
+import { createMachine, type MachineOptions, type Programs } from '@atomixos/machine'
 import type { Command } from 'commander'
 import { InvalidArgumentError } from 'commander'
 import { readBuilt } from '../built.ts'
 import { consoleShellCredentials } from '../console-shell.ts'
 import type { CommandContext } from '../context.ts'
+import { joinConsole } from '../join-console.ts'
 import { prepareKeptDisk } from '../kept-disk.ts'
 import { openMachineTools } from '../machine-tools.ts'
 
@@ -26,8 +27,6 @@ interface Forward {
   readonly guestPort: number
 }
 
-/** Ctrl-], as telnet and machinectl use it: no program on a console needs it. */
-const escapeByte = 0x1d
 /** The eMMC of a Rock64. */
 const diskBytes = 16_000_000_000 - (16_000_000_000 % 512)
 
@@ -114,33 +113,6 @@ function machineName({ board, keep }: VmOptions): string {
     hint: 'lower-case letters, digits and hyphens, for example `--keep lab`',
     exitCode: 2,
   })
-}
-
-/** The console and this terminal are one until the machine is off, Ctrl-] is pressed, or input ends in a power-off. */
-async function joinConsole(machine: Machine, signal: AbortSignal): Promise<void> {
-  const unsubscribe = machine.console.subscribe((bytes) => process.stdout.write(bytes))
-  const { stdin } = process
-  const stop = new AbortController()
-  const stopped = AbortSignal.any([signal, stop.signal])
-  const onInput = (bytes: Buffer) => {
-    const end = bytes.indexOf(escapeByte)
-    const typed = end === -1 ? bytes : bytes.subarray(0, end)
-    if (typed.length > 0) void machine.sendConsole(typed)
-    if (end !== -1) stop.abort()
-  }
-  if (stdin.isTTY) stdin.setRawMode(true)
-  stdin.on('data', onInput)
-  stdin.resume()
-  try {
-    await machine.waitForPowerOff({ timeoutMs: 24 * 3600 * 1000, signal: stopped })
-  } catch (error) {
-    if (!stopped.aborted) throw error
-  } finally {
-    stdin.off('data', onInput)
-    stdin.pause()
-    if (stdin.isTTY) stdin.setRawMode(false)
-    unsubscribe()
-  }
 }
 
 async function keptDisks(

@@ -225,7 +225,7 @@ describe('the worked example', () => {
 
   test.each([
     ['Caddy', example, 'files/Caddyfile'],
-    ['Traefik', join(example, 'traefik'), 'files/routes.yml'],
+    ['Traefik', join(example, 'traefik'), 'files/routes.toml'],
   ])(
     'with %s: one port is open, which leads to the application, and all files are there',
     async (_, from, rules) => {

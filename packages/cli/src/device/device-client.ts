@@ -40,6 +40,8 @@ export class DeviceSilent extends Error {
 const answerTimeoutMs = 30_000
 /** Sending 32 MiB over a slow line takes its time. */
 const sendTimeoutMs = 300_000
+/** Between two pieces of what is long. */
+const pieceTimeoutMs = 60_000
 
 /** Asks one device, with an administrator's signature where one is needed. */
 export class DeviceClient {
@@ -66,14 +68,59 @@ export class DeviceClient {
   }
 
   /** With one. Of several keys the first that is an administrator's is used, and kept. */
-  async askSigned<T>(request: DeviceRequest): Promise<T> {
+  askSigned<T>(request: DeviceRequest): Promise<T> {
+    return this.withKey(async (key) => (await this.send(request, await this.signatureOf(request, key))) as T)
+  }
+
+  /**
+   * With one: what is no JSON, as it comes. Throws DeviceRefused and DeviceSilent, and DeviceSilent as well when it ends
+   * before its end or nothing comes for a minute.
+   */
+  downloadSigned(request: DeviceRequest, firstMs: number): Promise<AsyncIterable<Uint8Array>> {
+    return this.withKey(async (key) => {
+      const more = await this.signatureOf(request, key)
+      const silent = new AbortController()
+      const waitMax = (ms: number) =>
+        setTimeout(() => silent.abort(new DOMException('nothing came', 'TimeoutError')), ms)
+      const timer = waitMax(firstMs)
+      let response: Response
+      try {
+        response = await this.fetch(request, more, AbortSignal.any([this.signal, silent.signal]))
+        if (!response.ok) throw this.refused(response, await response.text())
+      } finally {
+        clearTimeout(timer)
+      }
+      return this.bodyOf(response, waitMax)
+    })
+  }
+
+  private async *bodyOf(
+    { body }: Response,
+    waitMax: (ms: number) => NodeJS.Timeout,
+  ): AsyncGenerator<Uint8Array> {
+    let timer = waitMax(pieceTimeoutMs)
+    try {
+      for await (const bytes of body ?? []) {
+        clearTimeout(timer)
+        yield bytes
+        timer = waitMax(pieceTimeoutMs)
+      }
+    } catch (error) {
+      this.signal.throwIfAborted()
+      throw new DeviceSilent(reasonOf(error as Error), { cause: error })
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  private async withKey<T>(ask: (key: SigningKey) => Promise<T>): Promise<T> {
     const keys = this.key === undefined ? await this.findKeys() : [this.key]
     let refused: DeviceRefused | undefined
     for (const key of keys) {
       try {
-        const answer = await this.send(request, await this.signatureOf(request, key))
+        const answer = await ask(key)
         this.key = key
-        return answer as T
+        return answer
       } catch (error) {
         if (!(error instanceof DeviceRefused) || error.status !== 401) throw error
         refused = error
@@ -94,12 +141,27 @@ export class DeviceClient {
   }
 
   private async send(request: DeviceRequest, more: Record<string, string>): Promise<unknown> {
-    const { method = 'GET', path, body, mediaType, claim } = request
-    const timeoutMs = body === undefined ? answerTimeoutMs : sendTimeoutMs
-    let response: Response
+    const timeoutMs = request.body === undefined ? answerTimeoutMs : sendTimeoutMs
+    const signal = AbortSignal.any([this.signal, AbortSignal.timeout(timeoutMs)])
+    const response = await this.fetch(request, more, signal)
     let text: string
     try {
-      response = await fetch(`${this.address}${path}`, {
+      text = await response.text()
+    } catch (error) {
+      this.signal.throwIfAborted()
+      throw new DeviceSilent(reasonOf(error as Error), { cause: error })
+    }
+    if (!response.ok) throw this.refused(response, text)
+    return this.parse(response, text)
+  }
+
+  private async fetch(
+    { method = 'GET', path, body, mediaType, claim }: DeviceRequest,
+    more: Record<string, string>,
+    signal: AbortSignal,
+  ): Promise<Response> {
+    try {
+      return await fetch(`${this.address}${path}`, {
         method,
         redirect: 'error',
         headers: {
@@ -108,16 +170,17 @@ export class DeviceClient {
           ...(claim !== undefined && { [apiHeaders.claim]: claim }),
         },
         ...(body !== undefined && { body: new Uint8Array(body) }),
-        signal: AbortSignal.any([this.signal, AbortSignal.timeout(timeoutMs)]),
+        signal,
       })
-      text = await response.text()
     } catch (error) {
       this.signal.throwIfAborted()
       throw new DeviceSilent(reasonOf(error as Error), { cause: error })
     }
-    let document: unknown
+  }
+
+  private parse(response: Response, text: string): unknown {
     try {
-      document = JSON.parse(text)
+      return JSON.parse(text)
     } catch {
       throw new UserError(
         `${this.address} answers, but not like an AtomixOS device (status ${response.status})`,
@@ -126,9 +189,12 @@ export class DeviceClient {
         },
       )
     }
-    if (response.ok) return document
-    const { error } = document as Partial<ErrorDocument>
-    throw new DeviceRefused(response.status, {
+  }
+
+  private refused(response: Response, text: string): DeviceRefused {
+    const document = this.parse(response, text) as Partial<ErrorDocument>
+    const { error } = document
+    return new DeviceRefused(response.status, {
       ...(document as ErrorDocument),
       error: typeof error === 'string' ? error : `status ${response.status}`,
     })

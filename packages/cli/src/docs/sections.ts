@@ -8,7 +8,7 @@ export interface Section {
 }
 
 export const sections: readonly Section[] = [
-  { title: 'Start', pages: ['README.md', 'docs/quick-start.md', 'docs/overview.md'] },
+  { title: 'Start', pages: ['README.md', 'docs/quick-start.md', 'docs/overview.md', 'docs/lima.md'] },
   {
     title: 'Run devices',
     pages: [

@@ -175,7 +175,7 @@ describe('in the pages', () => {
 
   test('every command of atomixctl is one that its help names', () => {
     const help = site.pages.get('docs/reference-device.md')!.blocks[0]!.text
-    const known = new Set([...help.matchAll(/^ {2}atomixctl ([a-z]+)/gm)].map(([, name]) => name!))
+    const known = new Set([...help.matchAll(/^ {2}atomixctl ([a-z-]+)/gm)].map(([, name]) => name!))
     const mentioned = [...sources.texts].flatMap(([path, text]) =>
       [...text.matchAll(/(?:^\s*|`|&& )atomixctl ([a-z-]+)/gm)].map(([, name]) => ({ path, name: name! })),
     )

@@ -113,7 +113,8 @@ function jsonContent(schema: string): Json {
 }
 
 function otherContent({ operation }: Route): Json {
-  return operation === 'export' ? { 'application/toml': {} } : { 'application/json': {} }
+  if (operation === 'export') return { 'application/toml': {} }
+  return operation === 'report' ? { 'application/gzip': {} } : { 'application/json': {} }
 }
 
 function bodyContent(body: Exclude<Body, 'none'>, { bodySchema }: Route): Json {

@@ -12,6 +12,7 @@ export type Operation =
   | 'export'
   | 'status'
   | 'events'
+  | 'report'
   | 'job'
   | 'confirm'
   | 'put'
@@ -117,6 +118,11 @@ export const apiRoutes: readonly Route[] = [
     ...{ method: 'GET', path: '/api/events', operation: 'events', access: 'signature', body: 'none' },
     about: 'What has happened to the device: starts, updates, configurations.',
     answers: { 200: { about: 'The oldest first.', schema: 'Events' } },
+  },
+  {
+    ...{ method: 'GET', path: '/api/report', operation: 'report', access: 'signature', body: 'none' },
+    about: 'What somebody needs who helps: logs and states, without secrets. It takes up to two minutes.',
+    answers: { 200: { about: 'A .tar.gz. Cut off without its end: it is not whole.' } },
   },
   {
     ...{

@@ -54,10 +54,15 @@ export function signedText({ nonce, path, bodySha256 }: SignedRequest): string {
   return `atomixos-reapply-v1\nnonce:${nonce}\npath:${path}\nsha256:${bodySha256}\n`
 }
 
+/** Of a report: how long until its first byte, and all of it; how large it may be, packed. */
+export const reportLimits = { firstMs: 120_000, totalMs: 300_000, bytesMax: 32 * 1024 * 1024 } as const
+
 /** The API's two halves: who they are, and where they meet and keep what outlives their processes. In memory. */
 export const apiService = {
   account: 'api-front',
   workerSocket: '/run/atomixos/config-worker.sock',
   frontFolder: '/run/api-front',
   workerFolder: '/run/config-worker',
+  /** Whoever connects, and that is the worker, is sent a report. */
+  reportSocket: '/run/atomixos/support-report.sock',
 } as const

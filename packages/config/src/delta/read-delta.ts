@@ -3,9 +3,11 @@ import {
   type DeltaFrame,
   type DeltaHeader,
   type DeltaRange,
+  type DeltaRepacking,
   type DeltaSource,
   type DeltaStep,
   type DeltaTree,
+  type DeltaUnpacked,
   deltaLimits,
   deltaSourceNames,
   deltaVersion,
@@ -15,6 +17,7 @@ import {
   patchHeadBytes,
   preambleBytes,
   rangeBytes,
+  repackBytes,
   stepCodes,
 } from './format.ts'
 import { verityBlockBytes } from './hash-tree.ts'
@@ -69,6 +72,17 @@ export async function readDeltaStep(next: ReadNext, header: DeltaHeader): Promis
       if (tree >= header.trees.length) throw new DeltaError('a step names a hash tree that is not there')
       return { kind: 'tree', tree }
     }
+    case stepCodes.repack: {
+      const head = await next(repackBytes)
+      const repacking = head.readUInt8()
+      const how = header.repackings[repacking]
+      if (how === undefined) throw new DeltaError('a step compresses in no known way')
+      const { repackedBlockBytesMax, repackedStreamBytesMax } = deltaLimits
+      const most = how.form === 'block' ? repackedBlockBytesMax : repackedStreamBytesMax
+      const lengthBytes = atMost(head.readUInt32LE(1), most, 'what is compressed at a time')
+      if (lengthBytes === 0) throw new DeltaError('a step compresses nothing')
+      return { kind: 'repack', repacking, lengthBytes }
+    }
     default:
       throw new DeltaError(`a step has the unknown code ${code}`)
   }
@@ -85,11 +99,17 @@ function parseFrames(table: Buffer): DeltaFrame[] {
   return frames
 }
 
-function parseRange(record: Buffer, at: number, { sources }: DeltaHeader): DeltaRange {
+/** All frames that are unpacked, one after the other. */
+export function unpackedBytes({ unpacked }: Pick<DeltaHeader, 'unpacked'>): number {
+  return unpacked.reduce((sum, { plainBytes }) => sum + plainBytes, 0)
+}
+
+function parseRange(record: Buffer, at: number, header: DeltaHeader): DeltaRange {
   const source = record.readUInt8(at)
   const offsetBytes = record.readUInt32LE(at + 1)
   const lengthBytes = record.readUInt32LE(at + 5)
-  const { sizeBytes } = sources[source] ?? { sizeBytes: 0 }
+  const { sources } = header
+  const sizeBytes = source === sources.length ? unpackedBytes(header) : (sources[source]?.sizeBytes ?? 0)
   if (lengthBytes === 0 || offsetBytes + lengthBytes > sizeBytes) {
     throw new DeltaError('a step reads outside of its source')
   }
@@ -102,17 +122,23 @@ function parseHeader(text: string): DeltaHeader {
   const packing = objectOf(value.packing, 'packing')
   const { bytesMax, sourceBytesMax, treesMax, packingLevelMax, packingBlockBytesMax } = deltaLimits
   const plainBytes = countOf(value.plain, bytesMax, 'plain')
+  const sources = listOf(value.sources, deltaSourceNames.length, 'sources').map((item): DeltaSource => {
+    const source = objectOf(item, 'a source')
+    const name = deltaSourceNames.find((known) => known === source.name)
+    if (name === undefined) throw new DeltaError('a source has no known name')
+    return {
+      name,
+      sizeBytes: countOf(source.size, sourceBytesMax, 'the size of a source'),
+      sha256: hashOf(source.sha256, 'the sha256 of a source'),
+    }
+  })
+  if (typeof value.zstd !== 'string' || value.zstd.length > 40)
+    throw new DeltaError('its zstd has no version')
   return {
-    sources: listOf(value.sources, deltaSourceNames.length, 'sources').map((item): DeltaSource => {
-      const source = objectOf(item, 'a source')
-      const name = deltaSourceNames.find((known) => known === source.name)
-      if (name === undefined) throw new DeltaError('a source has no known name')
-      return {
-        name,
-        sizeBytes: countOf(source.size, sourceBytesMax, 'the size of a source'),
-        sha256: hashOf(source.sha256, 'the sha256 of a source'),
-      }
-    }),
+    sources,
+    unpacked: parseUnpacked(value.unpacked, sources),
+    repackings: listOf(value.repackings, deltaLimits.repackingsMax, 'repackings').map(parseRepacking),
+    zstd: value.zstd,
     result: {
       sizeBytes: countOf(result.size, bytesMax, 'the size of the result'),
       sha256: hashOf(result.sha256, 'the sha256 of the result'),
@@ -132,6 +158,52 @@ function parseHeader(text: string): DeltaHeader {
       if (tree.of !== 'plain' && tree.of !== 'packed') throw new DeltaError('a tree is over nothing known')
       return { of: tree.of, offsetBytes, lengthBytes, salt: hashOf(tree.salt, 'the salt of a tree') }
     }),
+  }
+}
+
+function parseUnpacked(value: unknown, sources: readonly DeltaSource[]): DeltaUnpacked[] {
+  const { unpackedMax, unpackedBytesMax } = deltaLimits
+  const unpacked = listOf(value, unpackedMax, 'unpacked').map((item): DeltaUnpacked => {
+    const [source, offset, length, plain] = listOf(item, 4, 'an unpacked frame')
+    const sizeBytes = sources[source as number]?.sizeBytes
+    if (sizeBytes === undefined) throw new DeltaError('an unpacked frame is in no known source')
+    const offsetBytes = offset === 0 ? 0 : countOf(offset, sizeBytes, 'the offset of an unpacked frame')
+    const lengthBytes = countOf(length, sizeBytes, 'the length of an unpacked frame')
+    if (offsetBytes + lengthBytes > sizeBytes)
+      throw new DeltaError('an unpacked frame is outside of its source')
+    const plainBytes = countOf(plain, unpackedBytesMax, 'the size of an unpacked frame')
+    return { source: source as number, offsetBytes, lengthBytes, plainBytes }
+  })
+  atMost(unpackedBytes({ unpacked }), unpackedBytesMax, 'what it unpacks')
+  return unpacked
+}
+
+function parseRepacking(item: unknown): DeltaRepacking {
+  const value = objectOf(item, 'a repacking')
+  const { form, checksum } = value
+  if ((form !== 'block' && form !== 'stream') || typeof checksum !== 'boolean') {
+    throw new DeltaError('a repacking has no known form')
+  }
+  const { blockLevelMax, streamLevelMax, repackWindowLogMax, repackHashLogMax } = deltaLimits
+  const within = (name: string, least: number, most: number): number | undefined => {
+    const number = value[name]
+    if (number === undefined) return undefined
+    if (countOf(number, most, `${name} of a repacking`) >= least) return number as number
+    throw new DeltaError(`${name} of a repacking is below ${least}`)
+  }
+  return {
+    ...{ form, checksum },
+    level: countOf(
+      value.level,
+      form === 'block' ? blockLevelMax : streamLevelMax,
+      'the level of a repacking',
+    ),
+    strategy: within('strategy', 1, 9),
+    minMatch: within('minMatch', 3, 7),
+    searchLog: within('searchLog', 1, 9),
+    targetLength: within('targetLength', 1, 999),
+    windowLog: within('windowLog', 10, repackWindowLogMax),
+    hashLog: within('hashLog', 6, repackHashLogMax),
   }
 }
 

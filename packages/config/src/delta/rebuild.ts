@@ -1,8 +1,18 @@
 import { createHash, type Hash } from 'node:crypto'
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { constants, createZstdDecompress, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { DeltaError, type DeltaFrame, type DeltaHeader, type DeltaRange, deltaLimits } from './format.ts'
 import { HashTree } from './hash-tree.ts'
-import { type ReadNext, readDeltaStart, readDeltaStep } from './read-delta.ts'
+import { type ReadNext, readDeltaStart, readDeltaStep, unpackedBytes } from './read-delta.ts'
+import { RepackingOutput } from './repack.ts'
+
+/** Room for what is unpacked, `unpackedBytesMax` at most. */
+export interface DeltaScratch {
+  /** The bytes are the callee's until the promise is kept. */
+  readonly append: (bytes: Uint8Array) => Promise<void>
+  readonly read: (offsetBytes: number, into: Buffer) => Promise<void>
+}
 
 /** How a rebuild reaches the world. */
 export interface RebuildDoors {
@@ -10,6 +20,7 @@ export interface RebuildDoors {
   readonly next: ReadNext
   /** Fills `into` from an image that is here, by its index in the header; fails when there are fewer bytes. */
   readonly readSource: (source: number, offsetBytes: number, into: Buffer) => Promise<void>
+  readonly scratch: DeltaScratch
   /** Appends to the bundle. The bytes are the writer's until the promise is kept. */
   readonly write: (bytes: Uint8Array) => Promise<void>
   /** Called with what the header says, before anything is read or written; throws when it is not wanted. */
@@ -28,12 +39,21 @@ const chunkBytes = 1 << 20
  */
 export async function rebuildBundle(doors: RebuildDoors): Promise<void> {
   const { header, frames } = await readDeltaStart(doors.next)
+  if (header.repackings.length > 0 && header.zstd !== process.versions.zstd) {
+    throw new DeltaError(`it needs zstd ${oneWord(header.zstd)}; this system has ${process.versions.zstd}`)
+  }
   await doors.onHeader?.(header)
   const packed = new PackedOutput(header, doors)
   const plain = new PlainOutput(header, frames, packed)
   // One for all: what is thrown away a hundred times a second is not given back as quickly.
   const chunk = Buffer.allocUnsafeSlow(chunkBytes)
-  const scratch: Scratch = { dictionary: Buffer.alloc(0) }
+  const scratch: Dictionary = { bytes: Buffer.alloc(0) }
+  await unpackFrames(header, doors, chunk)
+  const readSource = (source: number, offsetBytes: number, into: Buffer) =>
+    source === header.sources.length
+      ? doors.scratch.read(offsetBytes, into)
+      : doors.readSource(source, offsetBytes, into)
+  await using made = new RepackingOutput(plain)
   let steps = 0
   for (;;) {
     doors.signal?.throwIfAborted()
@@ -45,39 +65,98 @@ export async function rebuildBundle(doors: RebuildDoors): Promise<void> {
       case 'copy':
         for (let done = 0; done < step.lengthBytes; done += chunkBytes) {
           const piece = chunk.subarray(0, Math.min(chunkBytes, step.lengthBytes - done))
-          await doors.readSource(step.source, step.offsetBytes + done, piece)
-          await plain.write(piece)
+          await readSource(step.source, step.offsetBytes + done, piece)
+          await made.write(piece)
           doors.signal?.throwIfAborted()
         }
         break
       case 'patch':
-        await plain.write(
-          unpackPatch(step.data, step.lengthBytes, await dictionaryOf(step.ranges, doors, scratch)),
+        await made.write(
+          unpackPatch(step.data, step.lengthBytes, await dictionaryOf(step.ranges, readSource, scratch)),
         )
         break
       case 'tree':
+        made.requireIdle()
         await plain.writeTree(step.tree)
+        break
+      case 'repack':
+        made.requireIdle()
+        made.begin(header.repackings[step.repacking]!, step.lengthBytes)
         break
     }
     doors.onProgress?.(plain.doneBytes, header.plainBytes)
   }
+  made.requireIdle()
   plain.requireComplete()
   packed.requireResult()
 }
 
-interface Scratch {
-  dictionary: Buffer
+/** For a message: a version is nothing that could hold a line's end. */
+function oneWord(text: string): string {
+  return /^[\w.+-]{1,40}$/.test(text) ? text : 'of an unknown version'
+}
+
+/** One after the other, in pieces, into the room for them. */
+async function unpackFrames(header: DeltaHeader, doors: RebuildDoors, chunk: Buffer): Promise<void> {
+  if (unpackedBytes(header) === 0) return
+  for (const { source, offsetBytes, lengthBytes, plainBytes } of header.unpacked) {
+    doors.signal?.throwIfAborted()
+    let failure: unknown
+    const pieces = async function* () {
+      for (let done = 0; done < lengthBytes; done += chunkBytes) {
+        const piece = chunk.subarray(0, Math.min(chunkBytes, lengthBytes - done))
+        try {
+          await doors.readSource(source, offsetBytes + done, piece)
+        } catch (error) {
+          failure = error
+          throw error
+        }
+        // A copy: the decompressor may still read it when the next one comes.
+        yield Buffer.from(piece)
+      }
+    }
+    let leftBytes = plainBytes
+    const unpack = createZstdDecompress({
+      params: { [constants.ZSTD_d_windowLogMax]: deltaLimits.repackWindowLogMax },
+      chunkSize: 256 << 10,
+    })
+    try {
+      await pipeline(Readable.from(pieces()), unpack, async (unpacked: AsyncIterable<Buffer>) => {
+        for await (const bytes of unpacked) {
+          leftBytes -= bytes.byteLength
+          if (leftBytes < 0) throw new DeltaError('a frame of a source is longer than the delta says')
+          try {
+            await doors.scratch.append(bytes)
+          } catch (error) {
+            failure = error
+            throw error
+          }
+        }
+      })
+    } catch (cause) {
+      // What the disk says is about the disk; anything else is about the frame.
+      if (failure !== undefined) throw failure
+      if (cause instanceof DeltaError) throw cause
+      throw new DeltaError('a frame of a source is damaged', { cause })
+    }
+    if (leftBytes > 0) throw new DeltaError('a frame of a source is shorter than the delta says')
+  }
+}
+
+/** One room for all dictionaries. */
+interface Dictionary {
+  bytes: Buffer
 }
 
 async function dictionaryOf(
   ranges: readonly DeltaRange[],
-  { readSource }: RebuildDoors,
-  scratch: Scratch,
+  readSource: RebuildDoors['readSource'],
+  scratch: Dictionary,
 ): Promise<Buffer | undefined> {
   if (ranges.length === 0) return undefined
   const sizeBytes = ranges.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0)
-  if (scratch.dictionary.byteLength < sizeBytes) scratch.dictionary = Buffer.allocUnsafeSlow(sizeBytes)
-  const dictionary = scratch.dictionary.subarray(0, sizeBytes)
+  if (scratch.bytes.byteLength < sizeBytes) scratch.bytes = Buffer.allocUnsafeSlow(sizeBytes)
+  const dictionary = scratch.bytes.subarray(0, sizeBytes)
   let filled = 0
   for (const { source, offsetBytes, lengthBytes } of ranges) {
     await readSource(source, offsetBytes, dictionary.subarray(filled, filled + lengthBytes))

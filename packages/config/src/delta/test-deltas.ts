@@ -1,9 +1,16 @@
 import { createHash } from 'node:crypto'
 import { constants, zstdCompressSync } from 'node:zlib'
 import { seeded } from '../channel/test-channels.ts'
-import { DeltaError, type DeltaFrame, type DeltaHeader, type DeltaStep } from './format.ts'
+import {
+  DeltaError,
+  type DeltaFrame,
+  type DeltaHeader,
+  type DeltaRepacking,
+  type DeltaStep,
+} from './format.ts'
 import { HashTree } from './hash-tree.ts'
 import { packBlock, rebuildBundle } from './rebuild.ts'
+import { repackWhole } from './repack.ts'
 import { deltaEnd, deltaStart, deltaStep } from './write-delta.ts'
 
 const blockBytes = 16 << 10
@@ -18,21 +25,37 @@ export interface TestDelta {
   readonly bundle: Buffer
 }
 
-export function testDelta(): TestDelta {
+export async function testDelta(): Promise<TestDelta> {
+  const repackings: readonly DeltaRepacking[] = [
+    { form: 'block', level: 3, minMatch: 4, checksum: false },
+    { form: 'stream', level: 5, windowLog: 18, hashLog: 14, checksum: true },
+  ]
+  const [oldWords, oldStream] = [words(3, 20_000), words(4, 30_000)]
+  const newWords = Buffer.concat([oldWords.subarray(0, 9000), Buffer.from('new'), oldWords.subarray(9000)])
+  const newStream = Buffer.concat([Buffer.from('newer'), oldStream])
+  const oldFrames = [
+    await repackWhole(oldWords, repackings[0]!),
+    await repackWhole(oldStream, repackings[1]!),
+  ]
+  const newFrames = [
+    await repackWhole(newWords, repackings[0]!),
+    await repackWhole(newStream, repackings[1]!),
+  ]
   const boot = words(1, 5 * blockBytes)
-  const rootfs = noise(2, 3 * blockBytes)
+  const plainRoot = noise(2, 3 * blockBytes)
+  const rootfs = Buffer.concat([plainRoot, ...oldFrames])
   const salt = sha256(Buffer.from('salt'))
   const head = Buffer.from('the head of a bundle'.padEnd(4096))
   const changed = Buffer.concat([boot.subarray(0, 1000), Buffer.from('something new'), boot.subarray(1000)])
   const changedBoot = changed.subarray(0, 2 * blockBytes + 5000)
   const holes = Buffer.alloc(2 * blockBytes)
-  const data = Buffer.concat([head, changedBoot, holes, rootfs.subarray(0, 2 * blockBytes)])
+  const data = Buffer.concat([head, changedBoot, holes, rootfs.subarray(0, 2 * blockBytes), ...newFrames])
   const rest = Buffer.alloc(-data.byteLength & 4095, 'x')
   const rootfsAt = head.byteLength + changedBoot.byteLength + holes.byteLength
   const blocks = [0, 1, 2].map((i) =>
     packBlock(changedBoot.subarray(i * blockBytes, (i + 1) * blockBytes), 9),
   )
-  const packed = Buffer.concat([head, ...blocks, rootfs.subarray(0, 2 * blockBytes), rest])
+  const packed = Buffer.concat([head, ...blocks, rootfs.subarray(0, 2 * blockBytes), ...newFrames, rest])
   const packedRest = Buffer.alloc(-packed.byteLength & 4095, 'y')
   const innerTree = treeOf(rootfs.subarray(0, 2 * blockBytes), salt)
   const beforeTree = Buffer.concat([packed, packedRest])
@@ -46,7 +69,13 @@ export function testDelta(): TestDelta {
     { kind: 'left-out', lengthBytes: holes.byteLength },
     {
       kind: 'as-is',
-      lengthBytes: 2 * blockBytes + tail.byteLength + innerTree.byteLength + outerTree.byteLength + 6,
+      lengthBytes:
+        2 * blockBytes +
+        newFrames.reduce((sum, { byteLength }) => sum + byteLength, 0) +
+        tail.byteLength +
+        innerTree.byteLength +
+        outerTree.byteLength +
+        6,
     },
   ]
   const header: DeltaHeader = {
@@ -54,6 +83,14 @@ export function testDelta(): TestDelta {
       { name: 'boot', sizeBytes: boot.byteLength, sha256: sha256(boot).toString('hex') },
       { name: 'rootfs', sizeBytes: rootfs.byteLength, sha256: sha256(rootfs).toString('hex') },
     ],
+    unpacked: oldFrames.map(({ byteLength }, i) => ({
+      source: 1,
+      offsetBytes: plainRoot.byteLength + (i === 0 ? 0 : oldFrames[0]!.byteLength),
+      lengthBytes: byteLength,
+      plainBytes: i === 0 ? oldWords.byteLength : oldStream.byteLength,
+    })),
+    repackings,
+    zstd: process.versions.zstd!,
     result: { sizeBytes: bundle.byteLength, sha256: sha256(bundle).toString('hex') },
     plainBytes: frames.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0),
     packing: { level: 9, blockBytes },
@@ -68,6 +105,16 @@ export function testDelta(): TestDelta {
     { kind: 'copy', source: 0, offsetBytes: 9000 - 13, lengthBytes: changedBoot.byteLength - 9000 },
     patch(holes),
     { kind: 'copy', source: 1, offsetBytes: 0, lengthBytes: 2 * blockBytes },
+    { kind: 'repack', repacking: 0, lengthBytes: newWords.byteLength },
+    { kind: 'copy', source: 2, offsetBytes: 0, lengthBytes: 5000 },
+    patch(
+      newWords.subarray(5000),
+      [{ source: 2, offsetBytes: 4000, lengthBytes: 20_000 }],
+      Buffer.concat([oldWords, oldStream]),
+    ),
+    { kind: 'repack', repacking: 1, lengthBytes: newStream.byteLength },
+    patch(newStream.subarray(0, 5)),
+    { kind: 'copy', source: 2, offsetBytes: oldWords.byteLength, lengthBytes: oldStream.byteLength },
     patch(tail),
     { kind: 'tree', tree: 0 },
     { kind: 'tree', tree: 1 },
@@ -108,6 +155,7 @@ export interface Rebuilt {
 /** For tests: as a device does, in memory. */
 export async function rebuilt(bytes: Buffer, sources: readonly Buffer[]): Promise<Rebuilt> {
   const pieces: Buffer[] = []
+  const unpacked: Buffer[] = []
   let [at, writtenBytes, largestBytes] = [0, 0, 0]
   const problem = await rebuildBundle({
     async next(lengthBytes) {
@@ -123,6 +171,15 @@ export async function rebuilt(bytes: Buffer, sources: readonly Buffer[]): Promis
         throw new DeltaError('the source ends too early')
       }
       from.copy(into, 0, offsetBytes, offsetBytes + into.byteLength)
+    },
+    scratch: {
+      async append(bytes) {
+        unpacked.push(Buffer.from(bytes))
+      },
+      async read(offsetBytes, into) {
+        largestBytes = Math.max(largestBytes, into.byteLength)
+        Buffer.concat(unpacked).copy(into, 0, offsetBytes, offsetBytes + into.byteLength)
+      },
     },
     async write(written) {
       writtenBytes += written.byteLength

@@ -10,6 +10,7 @@ import {
   patchHeadBytes,
   preambleBytes,
   rangeBytes,
+  repackBytes,
   stepCodes,
 } from './format.ts'
 
@@ -44,6 +45,13 @@ export function deltaStep(step: DeltaStep): Buffer {
     }
     case 'tree':
       return Buffer.from([stepCodes.tree, step.tree])
+    case 'repack': {
+      const record = Buffer.alloc(1 + repackBytes)
+      record.writeUInt8(stepCodes.repack)
+      record.writeUInt8(step.repacking, 1)
+      record.writeUInt32LE(step.lengthBytes, 2)
+      return record
+    }
   }
 }
 
@@ -57,9 +65,22 @@ function rangeRecord({ source, offsetBytes, lengthBytes }: DeltaRange): Buffer {
   return record
 }
 
-function headerValue({ sources, result, plainBytes, packing, trees }: DeltaHeader) {
+function headerValue({
+  sources,
+  unpacked,
+  repackings,
+  zstd,
+  result,
+  plainBytes,
+  packing,
+  trees,
+}: DeltaHeader) {
   return {
     sources: sources.map(({ name, sizeBytes, sha256 }) => ({ name, size: sizeBytes, sha256 })),
+    unpacked: unpacked.map(({ source, offsetBytes, lengthBytes, plainBytes: plain }) => [
+      ...[source, offsetBytes, lengthBytes, plain],
+    ]),
+    ...{ repackings, zstd },
     result: { size: result.sizeBytes, sha256: result.sha256 },
     plain: plainBytes,
     packing: { level: packing.level, block: packing.blockBytes },

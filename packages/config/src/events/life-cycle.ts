@@ -20,6 +20,7 @@ export const lifeCycleEvents = {
   'config-confirmed': 'somebody confirmed that the device is still reached',
   'config-failed': 'a configuration was refused, and nothing had changed yet',
   'config-rolled-back': 'a configuration did not hold, and the one before is active again',
+  'factory-reset': 'all that was on /data is gone, and the device waits for a configuration',
   'time-set': 'kept for corrections of the clock; nothing writes it yet',
 } as const satisfies Readonly<Record<string, string>>
 

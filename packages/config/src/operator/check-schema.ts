@@ -1,6 +1,13 @@
 import { nearest } from './nearest.ts'
 import { type Path, pathText, type Tell, valueText } from './places.ts'
-import type { DirectiveNode, ListNode, NamesNode, Node, TableNode } from './words.ts'
+import {
+  aWholeNumber,
+  type DirectiveNode,
+  type ListNode,
+  type NamesNode,
+  type Node,
+  type TableNode,
+} from './words.ts'
 
 /** Tells everything in which a value differs from its schema. Deeper than the schema nothing is looked at. Pure. */
 export function checkSchema(node: Node, value: unknown, path: Path, tell: Tell): void {
@@ -31,7 +38,10 @@ export function checkSchema(node: Node, value: unknown, path: Path, tell: Tell):
       break
     case 'wholeNumber':
       if (typeof value !== 'number' || !Number.isInteger(value) || value < node.min || value > node.max) {
-        tell(path, `${valueText(value)} is not ${node.what}`, `allowed: ${node.min} to ${node.max}`)
+        // What is a port says which numbers it means; a number that is too large is a whole one all the same.
+        const isWhole = typeof value === 'number' && Number.isInteger(value) && node.what === aWholeNumber
+        const wrong = isWhole ? `too ${value < node.min ? 'small' : 'large'}` : `not ${node.what}`
+        tell(path, `${valueText(value)} is ${wrong}`, `allowed: ${node.min} to ${node.max}`)
       }
       break
     case 'flag':

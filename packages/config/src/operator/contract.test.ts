@@ -310,7 +310,7 @@ describe('activation', () => {
     ['required = []', ['activation.required: the list is empty\n  at least 1 is needed']],
     [
       'required = ["web"]\ntimeout_seconds = 0',
-      ['activation.timeout_seconds: 0 is not a whole number\n  allowed: 1 to 3600'],
+      ['activation.timeout_seconds: 0 is too small\n  allowed: 1 to 3600'],
     ],
     [
       'required = ["web"]\ntimeout_seconds = 1.5',
@@ -318,7 +318,7 @@ describe('activation', () => {
     ],
     [
       'required = ["web"]\nsettle_seconds = 301',
-      ['activation.settle_seconds: 301 is not a whole number\n  allowed: 0 to 300'],
+      ['activation.settle_seconds: 301 is too large\n  allowed: 0 to 300'],
     ],
     [
       'required = ["web"]\nallow_degraded = ["web"]',

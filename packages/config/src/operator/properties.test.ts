@@ -224,11 +224,16 @@ function expectQuadlet(path: string, content: string): void {
   const headers = lines.filter((line) => line.startsWith('['))
   expect(headers).toEqual([...new Set(headers)])
   for (const line of lines) {
-    if (line === '' || /^\[(?:Unit|Container|Install|Network|Volume|Build)\]$/.test(line)) continue
+    if (line === '' || /^\[(?:Unit|Container|Install|Service|Network|Volume|Build)\]$/.test(line)) continue
     expect(line).toMatch(quadletLine)
     expect(line.trimEnd().endsWith('\\')).toBe(false)
   }
-  if (!path.endsWith('.container')) return
+  // What systemd runs for it is Quadlet's, and nobody else's.
+  const isContainer = path.endsWith('.container')
+  expect(headers.includes('[Service]')).toBe(isContainer)
+  if (!isContainer) return
+  const [, service = ''] = content.split('\n[Service]\n')
+  expect(service).toMatch(/^TimeoutStartSec=\d+\n(?:\n\[Install\]\n|$)/)
   expect(lines.filter((line) => line.startsWith('Network='))).toHaveLength(1)
   if (lines.includes('Network=host')) return
   expect(lines).toContain('Network=pasta')

@@ -90,6 +90,12 @@ function putQuadlets(config: OperatorConfig, put: Put): void {
   put(quadletRuntimePath, `[\n${runtime.map((entry) => `  ${JSON.stringify(entry)}`).join(',\n')}\n]\n`)
 }
 
+/**
+ * A container that is started for the first time fetches its image, for which systemd's 90 s are too short on many lines. How long is
+ * waited is the policy's matter, which goes up to this.
+ */
+const startTimeoutS = 3600
+
 function renderUnit({ kind, value, modes }: Unit): string {
   const sections = value as Readonly<Record<string, ContainerConfig['Container'] | undefined>>
   const own = linesOf(sections[sectionOf[kind]])
@@ -97,6 +103,7 @@ function renderUnit({ kind, value, modes }: Unit): string {
   return renderSections({
     Unit: linesOf(sections['Unit']),
     Container: enforceContainer(own, modes[0] as Mode, [], () => {}),
+    Service: { TimeoutStartSec: [String(startTimeoutS)] },
     Install: linesOf(sections['Install']),
   })
 }

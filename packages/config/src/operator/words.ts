@@ -102,12 +102,15 @@ export function choice<const T extends string | number | boolean>(
   return { kind: 'choice', values, ...node }
 }
 
+/** What a number is called that has no name of its own. */
+export const aWholeNumber = 'a whole number'
+
 export function wholeNumber(
   min: number,
   max: number,
   node: About & { readonly what?: string },
 ): Schema<number> {
-  return { kind: 'wholeNumber', what: 'a whole number', min, max, ...node }
+  return { kind: 'wholeNumber', what: aWholeNumber, min, max, ...node }
 }
 
 export function flag(node: About): Schema<boolean> {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { pipeline } from 'node:stream/promises'
 import type { Answered, AskWorker } from './ask-worker.ts'
 import type { Refusal } from './check-request.ts'
 import type { FormTokens } from './form-token.ts'
@@ -16,20 +17,33 @@ export interface Exchange {
   readonly tokens: FormTokens
 }
 
+const fileNames: Partial<Readonly<Record<Answered['header']['type'], string>>> = {
+  'application/toml': 'config.toml',
+  'application/gzip': 'report.tar.gz',
+}
+
 /** Hands on what the worker says. */
-export function pass(response: ServerResponse, { header, body }: Answered): void {
+export function pass(response: ServerResponse, { header, body, rest }: Answered): void {
   const { status, type, location, allow, retryAfterS } = header
+  const fileName = fileNames[type]
   response.writeHead(status, {
     ...securityHeaders(),
     'Content-Type': type === 'application/toml' ? 'application/toml; charset=utf-8' : type,
-    'Content-Length': body.length,
+    ...(rest === undefined && { 'Content-Length': body.length }),
     ...(location !== undefined && { Location: location }),
     ...(allow !== undefined && { Allow: allow }),
     ...(retryAfterS !== undefined && { 'Retry-After': String(retryAfterS) }),
-    ...(type === 'application/toml' && { 'Content-Disposition': 'attachment; filename="config.toml"' }),
+    ...(fileName !== undefined && { 'Content-Disposition': `attachment; filename="${fileName}"` }),
     ...closing(response),
   })
-  response.end(body)
+  if (rest === undefined) {
+    response.end(body)
+    return
+  }
+  // What is not whole ends without its last chunk, which every client takes for the failure that it is.
+  pipeline(rest, response).catch((error: Error) => {
+    process.stderr.write(`<4>an answer was not sent to its end: ${error.message}\n`)
+  })
 }
 
 export function send(response: ServerResponse, { status, document, allow, retryAfterS }: Refusal): void {

@@ -13,6 +13,8 @@ export interface FrameLimits {
   readonly headerBytesMax: number
   readonly bodyBytesMax: number
   readonly timeoutMs: number
+  /** What comes behind a header that says `streamed` is left to be read. Left out: nothing may come. */
+  readonly streams?: boolean
 }
 
 /** What came is no message, or too large, or too slow. */
@@ -34,7 +36,7 @@ export function writeFrame(socket: Socket, header: unknown, body: Uint8Array = B
 /** The next message. Rejects with FrameError; what is longer than it says is refused as well. */
 export function readFrame(
   socket: Socket,
-  { headerBytesMax, bodyBytesMax, timeoutMs }: FrameLimits,
+  { headerBytesMax, bodyBytesMax, timeoutMs, streams = false }: FrameLimits,
 ): Promise<Frame> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
@@ -72,8 +74,7 @@ export function readFrame(
         }
         wanted = lengthsBytes + lengths.header + lengths.body
       }
-      if (received > wanted) refuse('the message is longer than it says')
-      else if (received === wanted && lengths !== undefined) finish(lengths.header)
+      if (received >= wanted && lengths !== undefined) finish(lengths.header)
     }
     function finish(headerBytes: number): void {
       const bytes = Buffer.concat(chunks)
@@ -85,8 +86,18 @@ export function readFrame(
         refuse('the header is not JSON')
         return
       }
+      const isStream = streams && (header as { streamed?: unknown } | null)?.streamed === true
+      if (received > wanted && !isStream) {
+        refuse('the message is longer than it says')
+        return
+      }
       end()
-      resolve({ header, body: bytes.subarray(bodyStart) })
+      if (isStream) {
+        // Nothing may get lost until somebody reads on.
+        socket.pause()
+        if (received > wanted) socket.unshift(bytes.subarray(wanted))
+      }
+      resolve({ header, body: bytes.subarray(bodyStart, wanted) })
     }
     socket.on('data', take)
     socket.on('end', cutOff)

@@ -1,4 +1,4 @@
-import { jobIdPattern, uploadBytesMax } from '@atomixos/config/api/index.ts'
+import { jobIdPattern, reportLimits, uploadBytesMax } from '@atomixos/config/api/index.ts'
 import type { FrameLimits } from './frames.ts'
 
 /** What the front may ask of the worker. */
@@ -19,10 +19,12 @@ export type Question =
   /** The text that this job of the boot UI has applied. */
   | { readonly ask: 'applied'; readonly id: string }
 
-/** The worker's answer: an HTTP answer but for what belongs to the connection. Its body is JSON, or TOML. */
+/** The worker's answer: an HTTP answer but for what belongs to the connection. Its body is JSON, TOML or an archive. */
 export interface AnswerHeader {
   readonly status: number
-  readonly type: 'application/json' | 'application/toml'
+  readonly type: 'application/json' | 'application/toml' | 'application/gzip'
+  /** The body comes behind it, in pieces: see chunks.ts. */
+  readonly streamed?: true
   readonly location?: string | undefined
   readonly allow?: string | undefined
   readonly retryAfterS?: number | undefined
@@ -53,8 +55,9 @@ export const questionLimits: FrameLimits = {
 export const answerLimits: FrameLimits = {
   headerBytesMax: 8 * 1024,
   bodyBytesMax: 16 * 1024 * 1024,
-  // Checking a bundle and starting a job may take their time on a busy device.
-  timeoutMs: 120_000,
+  // Checking a bundle, starting a job and making a report may take their time on a busy device.
+  timeoutMs: reportLimits.firstMs + 10_000,
+  streams: true,
 }
 
 const textMax = {

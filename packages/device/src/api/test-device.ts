@@ -1,13 +1,16 @@
 import { once } from 'node:events'
+import { createReadStream } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { pipeline } from 'node:stream/promises'
 import { workerAt } from './ask-worker.ts'
 import { openClaims } from './claims.ts'
 import { formKeyIn } from './form-token.ts'
 import { createFront, type FrontLimits } from './front.ts'
 import { openNonces } from './nonces.ts'
+import { openReport } from './open-report.ts'
 import { verifySignature } from './signatures.ts'
 import { type Course, createTestBack, type TestBack } from './test-back.ts'
 import { createWorker } from './worker.ts'
@@ -67,7 +70,10 @@ export async function startTestDevice({
     readLan: async () => ({ address: lanAddress, names: ['atomixos', 'atomixos.local'] }),
     eventLogPath: at('events.jsonl'),
     folder: state,
+    openReport: () => openReport(at('report.sock')),
   })
+  const reports = serveReports(at('report.tar.gz'))
+  reports.listen(at('report.sock'))
   const workerSocket = at('worker.sock')
   worker.listen(workerSocket)
   await once(worker, 'listening')
@@ -83,8 +89,17 @@ export async function startTestDevice({
       front.closeAllConnections()
       front.close()
       worker.close()
+      reports.close()
     },
   }
+}
+
+/** In the place of systemd's socket and the program behind it: the file, whatever it holds then; none: nothing. */
+function serveReports(path: string): Server {
+  return createServer((socket) => {
+    socket.on('error', () => {})
+    pipeline(createReadStream(path), socket).catch(() => socket.destroy())
+  })
 }
 
 // As a program: for tests of clients, which may not import this package. One line of JSON says where it is; each line of

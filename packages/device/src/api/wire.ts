@@ -12,6 +12,7 @@ import { type Back, Unavailable } from './back.ts'
 import { openClaims } from './claims.ts'
 import { readLan } from './device-state.ts'
 import { openNonces } from './nonces.ts'
+import { openReport } from './open-report.ts'
 import { verifySignature } from './signatures.ts'
 import type { WorkerDoors } from './worker-answers.ts'
 
@@ -37,6 +38,7 @@ export function workerDoors(): WorkerDoors {
     readLan: () => readLan({ configFolder }),
     eventLogPath,
     folder,
+    openReport: () => openReport(apiService.reportSocket),
   }
 }
 

@@ -37,11 +37,15 @@ export interface WorkerDoors {
   readonly eventLogPath: string
   /** In memory: what the boot UI was given. */
   readonly folder: string
+  /** A report of the device, packed; its first bytes are there when this resolves. Rejects with Unavailable. */
+  readonly openReport: () => Promise<AsyncIterable<Uint8Array>>
 }
 
 export interface WorkerAnswer {
   readonly header: AnswerHeader
   readonly body: Buffer
+  /** Where the header says `streamed`. */
+  readonly rest?: AsyncIterable<Uint8Array>
 }
 
 type ApiQuestion = Extract<Question, { ask: 'api' }>
@@ -64,6 +68,7 @@ export function createAnswers(
   doors: WorkerDoors,
 ): (question: Question, body: Buffer) => Promise<WorkerAnswer> {
   let verifying = 0
+  let reporting = false
   let last: Promise<unknown> = Promise.resolve()
   /** What reads the configuration and replaces it runs alone. */
   const alone = <T>(work: () => Promise<T>): Promise<T> => {
@@ -92,6 +97,23 @@ export function createAnswers(
         events: readEvents(doors.eventLogPath).events.map(({ bootId: _, ...event }) => event),
       }
       return json(200, events)
+    },
+    async report() {
+      if (reporting) return refuse({ ...reportUnderWay, retryAfterS: 60 })
+      reporting = true
+      try {
+        const archive = await doors.openReport()
+        return {
+          header: { status: 200, type: 'application/gzip', streamed: true },
+          body: Buffer.alloc(0),
+          rest: finishing(archive, () => {
+            reporting = false
+          }),
+        }
+      } catch (error) {
+        reporting = false
+        throw error
+      }
     },
     async validate({ body }) {
       const { problems, warnings } = await doors.back.validateUpload(body)
@@ -281,6 +303,7 @@ const howToSign = 'docs/api.md has the commands; `./atomixos device` does it for
 const unsigned = refusal(401, 'this needs the signature of an administrator', howToSign)
 const notConfigured = refusal(404, 'the device has no configuration', 'send it one: POST /api/config')
 const noSuchJob = refusal(404, 'there is no such job', 'jobs are forgotten when the device starts anew')
+const reportUnderWay = refusal(429, 'another report is being made', 'wait for its end: two minutes at most')
 const notJson = refusal(400, 'the body is not JSON')
 const noData = refusal(
   503,
@@ -323,7 +346,7 @@ function claimProblem(claim: string | undefined, { claims }: WorkerDoors): Refus
       return refusal(
         403,
         claim === undefined || claim === '' ? 'the claim code is needed' : 'the claim code is not right',
-        'it stands in the file claim-code of the boot partition',
+        'it was shown when the card was flashed, and stands in the file claim-code of its boot partition',
       )
     case 'later':
       return {
@@ -351,6 +374,15 @@ function invalid(update: Update, changed: ReturnType<typeof updateConfig>): Refu
       problems,
       warnings,
     },
+  }
+}
+
+/** All of it, and a last word however it ends. */
+async function* finishing<T>(source: AsyncIterable<T>, end: () => void): AsyncGenerator<T> {
+  try {
+    yield* source
+  } finally {
+    end()
   }
 }
 

@@ -1,5 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
+import { reportLimits } from '@atomixos/config/api/index.ts'
 import { refusal } from './check-request.ts'
+import { writeChunks } from './chunks.ts'
 import { FrameError, readFrame, writeFrame } from './frames.ts'
 import { parseQuestion, questionLimits } from './questions.ts'
 import { createAnswers, refuse, type WorkerAnswer, type WorkerDoors } from './worker-answers.ts'
@@ -40,5 +42,6 @@ async function serve(socket: Socket, answer: ReturnType<typeof createAnswers>): 
     })
   }
   writeFrame(socket, answered.header, answered.body)
+  if (answered.rest !== undefined) await writeChunks(socket, answered.rest, reportLimits)
   socket.end()
 }

@@ -1,5 +1,6 @@
 import { cpSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { type FoldersPresent, planRecovery } from '@atomixos/config'
 import { parseConfig, renderConfig } from '@atomixos/config/operator/index.ts'
 import { leastToml } from '@atomixos/config/operator/test-configs.ts'
 import { describe, expect, test } from 'vitest'
@@ -7,10 +8,8 @@ import {
   type ConfigFolders,
   candidateFiles,
   completeCandidate,
-  type FoldersPresent,
   keepNew,
   makeCandidate,
-  planRecovery,
   promote,
   recover,
 } from './config-folders.ts'

@@ -4,7 +4,9 @@ import {
   configDroppedFolder,
   configFolder,
   configRollbackFolder,
+  type FoldersPresent,
   fleetSettingsPath,
+  planRecovery,
   sshOnWanPath,
   usbUpdateAllowedPath,
 } from '@atomixos/config'
@@ -112,34 +114,6 @@ export function keepNew(disk: Disk, { rollback, dropped }: ConfigFolders): void 
   disk.rename(rollback, dropped)
   disk.syncFolder(dirname(rollback))
   removeTree(disk, dropped)
-}
-
-/** Which of the folders there are. */
-export type FoldersPresent = Readonly<Record<keyof ConfigFolders, boolean>>
-
-export type FolderStep =
-  | { readonly step: 'remove' | 'make'; readonly folder: keyof ConfigFolders }
-  | { readonly step: 'rename'; readonly folder: keyof ConfigFolders; readonly to: keyof ConfigFolders }
-
-/**
- * From whatever a power cut or a failure has left to one whole configuration. As long as there is a way back it is taken:
- * nobody has seen that the new one is good. Each step leaves what leads to the same end. Pure.
- */
-export function planRecovery(present: FoldersPresent): FolderStep[] {
-  const steps: FolderStep[] = []
-  if (present.rollback) {
-    if (present.active) {
-      if (present.dropped) steps.push({ step: 'remove', folder: 'dropped' })
-      steps.push({ step: 'rename', folder: 'active', to: 'dropped' })
-    }
-    steps.push({ step: 'rename', folder: 'rollback', to: 'active' })
-    steps.push({ step: 'remove', folder: 'dropped' })
-  } else {
-    if (!present.active) steps.push({ step: 'make', folder: 'active' })
-    if (present.dropped) steps.push({ step: 'remove', folder: 'dropped' })
-  }
-  if (present.candidate) steps.push({ step: 'remove', folder: 'candidate' })
-  return steps
 }
 
 /**

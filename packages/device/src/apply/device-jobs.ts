@@ -17,7 +17,7 @@ import { configFolders } from './config-folders.ts'
 import { realDisk } from './disk.ts'
 import { endJob } from './end-job.ts'
 import type { Job, JobRequest } from './job.ts'
-import { type JobRunner, JobSpool, type Submitted } from './job-spool.ts'
+import { type JobRunner, JobSpool, rememberingRunner, type Submitted } from './job-spool.ts'
 import { systemOwnerIds } from './owners.ts'
 import { runJob } from './run-job.ts'
 
@@ -51,7 +51,13 @@ export function unitIsAtWork(text: string): boolean {
   return /^ActiveState=(?!inactive$|failed$)/m.test(text) || /^Job=[1-9]/m.test(text)
 }
 
-const spool = new JobSpool(configJobsFolder, runner)
+/** One whose program has died is told so this much later. That it is over stands in its own file, at once. */
+const askAgainMs = 5_000
+
+const spool = new JobSpool(
+  configJobsFolder,
+  rememberingRunner(runner, { forMs: askAgainMs, now: () => performance.now() }),
+)
 
 /** Begins to apply a configuration, in a process of its own; one at a time. Rejects when it cannot be begun at all. */
 export async function submitJob(request: JobRequest): Promise<Submitted> {

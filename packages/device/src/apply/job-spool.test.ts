@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { expect, onTestFinished, test } from 'vitest'
-import { type JobRunner, JobSpool, type Submitted } from './job-spool.ts'
+import { type JobRunner, JobSpool, rememberingRunner, type Submitted } from './job-spool.ts'
 
 const request = { source: 'api', upload: Buffer.from('secret'), confirmS: 9, actor: 'alice' } as const
 
@@ -69,6 +69,46 @@ test('one whose program has died is told as failed, and is in nobody’s way', (
   expect(jobs.read(id)).toMatchObject({ state: 'failed' })
   expect(jobs.read(id)!.error).toContain('ended before its time')
   expect(jobs.submit(request)).toHaveProperty('id')
+})
+
+test('whoever looks every second asks systemd every few, and not at all when the job is over', () => {
+  let nowMs = 0
+  let running = true
+  const asked: string[] = []
+  const { folder } = spool()
+  const runner = rememberingRunner(
+    {
+      start() {},
+      isRunning(id) {
+        asked.push(id)
+        return running
+      },
+    },
+    { forMs: 5_000, now: () => nowMs },
+  )
+  const jobs = new JobSpool(folder, runner)
+  expect(jobs.active()).toBe(undefined)
+  expect(asked).toHaveLength(0)
+  const id = idOf(jobs.submit(request))
+  // A minute of a health gate that looks before and after, and of somebody who follows the job.
+  for (; nowMs < 60_000; nowMs += 1000) {
+    expect([jobs.active()?.id, jobs.read(id)?.state, jobs.active()?.id]).toEqual([id, 'queued', id])
+  }
+  expect(asked).toHaveLength(12)
+  jobs.save({ ...jobs.read(id)!, state: 'succeeded' })
+  const before = asked.length
+  expect([jobs.active(), jobs.read(id)?.state]).toEqual([undefined, 'succeeded'])
+  expect(asked).toHaveLength(before)
+
+  // The next one dies: known a few seconds later, and then asked for anew.
+  const next = idOf(jobs.submit(request))
+  expect(jobs.read(next)?.state).toBe('queued')
+  running = false
+  expect(jobs.read(next)?.state).toBe('queued')
+  nowMs += 5_000
+  expect([jobs.read(next)?.state, jobs.active()]).toEqual(['failed', undefined])
+  running = true
+  expect(jobs.read(next)?.state).toBe('queued')
 })
 
 test('one that cannot be started leaves nothing', () => {

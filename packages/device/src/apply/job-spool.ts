@@ -26,6 +26,32 @@ export interface JobRunner {
   isRunning(id: string): boolean
 }
 
+/**
+ * A runner whose "it runs" is good for a while, job by job: to ask systemd starts a program, and whoever waits for a job
+ * looks every second. That it does not run is never remembered, nor anything from before its start.
+ */
+export function rememberingRunner(
+  runner: JobRunner,
+  { forMs, now }: { readonly forMs: number; readonly now: () => number },
+): JobRunner {
+  const ranAtMs = new Map<string, number>()
+  return {
+    start(id) {
+      ranAtMs.delete(id)
+      runner.start(id)
+    },
+    isRunning(id) {
+      const atMs = ranAtMs.get(id)
+      if (atMs !== undefined && now() - atMs < forMs) return true
+      const askedAtMs = now()
+      const running = runner.isRunning(id)
+      if (running) ranAtMs.set(id, askedAtMs)
+      else ranAtMs.delete(id)
+      return running
+    },
+  }
+}
+
 export type Submitted = { readonly id: string } | { readonly busy: string }
 
 /** Jobs that are over are kept, as many of the newest. */

@@ -52,7 +52,7 @@ export function renderJob(job: Job): string {
     ...progressLines(undefined, job),
     ...problemLines(job.problems),
     ...(job.warnings.length > 0 ? ['warnings:', ...problemLines(job.warnings)] : []),
-    ...(job.error === undefined ? [] : [oneLine(job.error, 500)]),
+    ...(job.error === undefined ? [] : [oneLine(job.error, 1000)]),
   ]
   return lines.map((line) => `${line}\n`).join('')
 }

@@ -162,6 +162,7 @@ describe('the first configuration', () => {
     const it = device({ provisioned: false, containers: () => 'failed' })
     const job = await it.apply(newToml)
     expect(job).toMatchObject({ state: 'failed', rollback: 'completed' })
+    expect(job.error).toBe('container "app" failed; the device has no configuration, as before')
     expect(it.active()).toBe('none')
     expect(it.activated).toEqual(['new', 'none'])
     expect(it.confirmed).toEqual([])

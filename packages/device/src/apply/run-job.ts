@@ -86,7 +86,7 @@ export async function runJob(queued: Job, request: JobRequest, world: JobWorld):
     } catch (error) {
       // The renaming did not even begin.
       if (!disk.exists(folders.rollback)) throw error
-      await rollBack(report, error as Error, by, world)
+      await rollBack(report, error as Error, { before, by }, world)
     }
   } catch (error) {
     fail(report, error as Error, by, world)
@@ -220,7 +220,12 @@ async function succeed(
 }
 
 /** The old configuration comes back; the job says whether all of it did. */
-async function rollBack(report: JobReport, error: Error, by: string, world: JobWorld): Promise<void> {
+async function rollBack(
+  report: JobReport,
+  error: Error,
+  { before, by }: { readonly before: unknown; readonly by: string },
+  world: JobWorld,
+): Promise<void> {
   const { disk, folders, ownerIds, record, log } = world
   const reason = error.message
   log(`taking the configuration back: ${reason}`)
@@ -247,7 +252,7 @@ async function rollBack(report: JobReport, error: Error, by: string, world: JobW
     rollback: problem === undefined ? 'completed' : 'failed',
     error:
       problem === undefined
-        ? `${reason}; the configuration before is active again`
+        ? `${reason}; ${before === undefined ? 'the device has no configuration, as before' : 'the configuration before is active again'}`
         : `${reason}; the configuration before is not wholly active again: ${problem}; restart the device to have it so`,
   })
   log(report.job.error!)

@@ -4,7 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import {
   bootConcludedMarkerPath,
   configRollbackFolder,
+  factoryResetMarkerPath,
   freshFlashMarkerPath,
+  type NewEvent,
   operatorConfigPath,
   rescueArgument,
   type SlotName,
@@ -106,6 +108,7 @@ async function concludeBoot(freshFlash: boolean): Promise<Running> {
   const after = applyChange(boot, settled.change)
   const state = after.state[slot] ?? 'not confirmed'
   recordEvents([
+    ...(await factoryResetEvents()),
     ...(freshFlash ? [] : [{ event: 'boot', slot, version, detail: `slot ${slot} is ${state}` } as const]),
     ...((await resetByWatchdog()) ? [{ event: 'watchdog', slot, reason: watchdogReason } as const] : []),
     ...settled.events,
@@ -114,6 +117,12 @@ async function concludeBoot(freshFlash: boolean): Promise<Running> {
     say(0, `${event.event}: slot ${event.slot}: ${event.reason ?? event.detail}`)
   await writeFile(bootConcludedMarkerPath, '')
   return { slot, version, boot: after, records: settled.records }
+}
+
+/** The log before it went with everything else on /data. */
+async function factoryResetEvents(): Promise<NewEvent[]> {
+  const detail = (await readOptional(factoryResetMarkerPath))?.trim()
+  return detail === undefined ? [] : [{ event: 'factory-reset', detail }]
 }
 
 async function isRescue(): Promise<boolean> {

@@ -1,4 +1,5 @@
 import { lanDefaults, wanInterface } from '@atomixos/config'
+import { type DataSpace, isFull, renderDataSpace } from '../data-space.ts'
 
 /** What was seen of the running system. */
 export interface HealthFacts {
@@ -17,6 +18,8 @@ export interface HealthFacts {
   }[]
   /** There when /data could not be mounted. */
   readonly dataProblem: string | undefined
+  /** Undefined: it cannot be asked. */
+  readonly dataSpace: DataSpace | undefined
 }
 
 export interface UnitFacts {
@@ -56,6 +59,7 @@ export const activationUnit = 'activation.service'
 export function evaluateHealth(facts: HealthFacts): CheckResult[] {
   return [
     data(facts),
+    dataSpace(facts),
     ...Object.entries(watchedServices).map(([check, unit]) => service(check, unit, facts, serviceSettleMs)),
     activation(facts),
     lanAddress(facts),
@@ -75,6 +79,17 @@ function data({ dataProblem }: HealthFacts): CheckResult {
     weight: 'required',
     settleMs: 0,
     hopeless: true,
+  }
+}
+
+/** An application that fills the disk must not roll a good system back. */
+function dataSpace({ dataSpace: space }: HealthFacts): CheckResult {
+  return {
+    check: 'data-space',
+    ok: space === undefined || !isFull(space),
+    message: space === undefined ? 'how full /data is cannot be seen' : `/data: ${renderDataSpace(space)}`,
+    weight: 'warning',
+    settleMs: 0,
   }
 }
 

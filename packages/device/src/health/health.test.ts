@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { type CheckResult, evaluateHealth, type HealthFacts, type UnitFacts } from './checks.ts'
 import { watchHealth } from './gate.ts'
-import { parsePolicies, parseRequiredContainers, parseUnits } from './parse-facts.ts'
+import { parseAddresses, parsePolicies, parseRequiredContainers, parseUnits } from './parse-facts.ts'
 
 const active: UnitFacts = { activeState: 'active', subState: 'running', result: 'success' }
 const healthy: HealthFacts = {
@@ -15,6 +15,7 @@ const healthy: HealthFacts = {
   firewall: { policies: { input: 'drop', forward: 'drop' } },
   requiredContainers: [{ name: 'app', unit: 'app.service', mode: 'rootful' }],
   dataProblem: undefined,
+  dataSpace: { sizeBytes: 13e9, freeBytes: 12e9, availableBytes: 12e9 },
 }
 
 function problems(change: Partial<HealthFacts>): string[] {
@@ -29,7 +30,7 @@ describe('checks', () => {
   test('a healthy system passes all of them', () => {
     expect(problems({})).toEqual([])
     expect(evaluateHealth(healthy).map(({ check }) => check)).toEqual([
-      ...['data', 'dnsmasq', 'chrony', 'network', 'activation'],
+      ...['data', 'data-space', 'dnsmasq', 'chrony', 'network', 'activation'],
       ...['lan-address', 'wan-address', 'firewall', 'container:app'],
     ])
   })
@@ -50,6 +51,11 @@ describe('checks', () => {
         ]),
       },
       'required chrony: chrony.service is failed (exit-code)',
+    ],
+    [
+      'a full /data',
+      { dataSpace: { sizeBytes: 13e9, freeBytes: 30e6, availableBytes: 0 } },
+      'warning data-space: /data: FULL, 0 MB of 13.0 GB free: remove what applications or users left on it',
     ],
     [
       'no LAN adapter',
@@ -117,6 +123,21 @@ describe('facts', () => {
       '{"nftables":[{"metainfo":{}},{"table":{}},{"chain":{"name":"input","policy":"drop"}},{"chain":{"name":"helper"}}]}'
     expect(parsePolicies(text)).toEqual({ policies: { input: 'drop' } })
     expect(parsePolicies('Error: x')).toEqual({ error: 'nft said something that is not its JSON' })
+  })
+
+  test('addresses of ip, those of an interface without a carrier as well', () => {
+    const text = JSON.stringify([
+      { ifname: 'lo', flags: ['LOOPBACK', 'UP'], addr_info: [{ local: '127.0.0.1', prefixlen: 8 }] },
+      {
+        ifname: 'eth1',
+        flags: ['NO-CARRIER', 'UP'],
+        operstate: 'DOWN',
+        addr_info: [{ family: 'inet', local: '172.20.30.1', prefixlen: 24 }],
+      },
+      { ifname: 'eth2', flags: [], addr_info: [{ local: '192.0.2.1', prefixlen: 24 }] },
+    ])
+    expect(parseAddresses(text)).toEqual({ lo: ['127.0.0.1/8'], eth1: ['172.20.30.1/24'] })
+    expect(parseAddresses('Error: x')).toEqual({})
   })
 
   test('required containers are found by their Quadlet; a broken list requires what cannot be found', () => {

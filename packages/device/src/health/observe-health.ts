@@ -1,12 +1,14 @@
 import { networkInterfaces } from 'node:os'
 import {
   dataUnavailableMarkerPath,
+  lanDefaults,
   parseNetworkFiles,
   quadletRuntimePath,
   requiredContainersPath,
 } from '@atomixos/config'
 import { observeUnits } from '../activation/container-states.ts'
 import { readNetworkFiles } from '../activation/network-state.ts'
+import { readDataSpace } from '../data-space.ts'
 import { readOptional } from '../durable-file.ts'
 import { lastLine, runProgram } from '../run-program.ts'
 import {
@@ -16,7 +18,7 @@ import {
   type HealthFacts,
   watchedServices,
 } from './checks.ts'
-import { parsePolicies, parseRequiredContainers } from './parse-facts.ts'
+import { parseAddresses, parsePolicies, parseRequiredContainers } from './parse-facts.ts'
 
 const timeoutMs = 10_000
 
@@ -33,20 +35,26 @@ async function observeHealth(): Promise<HealthFacts> {
   const unitsOf = (wanted: 'rootful' | 'rootless') =>
     requiredContainers.filter(({ mode }) => mode === wanted).map(({ unit }) => unit)
   const own = [...Object.values(watchedServices), activationUnit, ...unitsOf('rootful')]
-  const [units, rootlessUnits, firewall, dataProblem, networkFiles] = await Promise.all([
-    observeUnits('rootful', own),
-    observeUnits('rootless', unitsOf('rootless')),
-    observeFirewall(),
-    readOptional(dataUnavailableMarkerPath),
-    readNetworkFiles(),
-  ])
+  const [units, rootlessUnits, firewall, addresses, dataProblem, dataSpace, networkFiles] = await Promise.all(
+    [
+      observeUnits('rootful', own),
+      observeUnits('rootless', unitsOf('rootless')),
+      observeFirewall(),
+      observeAddresses(),
+      readOptional(dataUnavailableMarkerPath),
+      readDataSpace(),
+      readNetworkFiles(),
+    ],
+  )
   return {
     units: new Map([...units, ...rootlessUnits]),
     firewall,
-    addresses: observeAddresses(),
+    addresses,
     lanGatewayCidr: parseNetworkFiles(networkFiles).settings.lan.gatewayCidr,
     requiredContainers,
     dataProblem: dataProblem?.trim(),
+    // Without /data an empty read-only folder lies there, which the other check tells of.
+    dataSpace: dataProblem === undefined ? dataSpace : undefined,
   }
 }
 
@@ -57,11 +65,18 @@ async function observeFirewall(): Promise<HealthFacts['firewall']> {
   return result.exitCode === 0 ? parsePolicies(result.stdout) : { error: lastLine(result) }
 }
 
-function observeAddresses(): HealthFacts['addresses'] {
-  return Object.fromEntries(
+/**
+ * Node leaves out interfaces without a carrier. A LAN whose cable is out, or whose machines are off, has its address all the
+ * same, and is no reason against a release: only then a program is asked.
+ */
+async function observeAddresses(): Promise<HealthFacts['addresses']> {
+  const listed = Object.fromEntries(
     Object.entries(networkInterfaces()).map(([name, addresses]) => [
       name,
       (addresses ?? []).flatMap(({ family, cidr }) => (family === 'IPv4' && cidr !== null ? [cidr] : [])),
     ]),
   )
+  if (listed[lanDefaults.interface]?.length) return listed
+  const result = await runProgram(['/usr/bin/ip', '-json', '-4', 'address'], { timeoutMs })
+  return result.exitCode === 0 ? parseAddresses(result.stdout) : listed
 }

@@ -35,6 +35,27 @@ export function parsePolicies(text: string): HealthFacts['firewall'] {
   }
 }
 
+/** From `ip -json -4 address`: addresses with their prefix lengths, by interface that is switched on. What is not its JSON has none. */
+export function parseAddresses(text: string): HealthFacts['addresses'] {
+  try {
+    const links = JSON.parse(text) as {
+      ifname: string
+      flags: string[]
+      addr_info: { local: string; prefixlen: number }[]
+    }[]
+    return Object.fromEntries(
+      links
+        .filter(({ flags }) => flags.includes('UP'))
+        .map(({ ifname, addr_info }) => [
+          ifname,
+          addr_info.map(({ local, prefixlen }) => `${local}/${prefixlen}`),
+        ]),
+    )
+  } catch {
+    return {}
+  }
+}
+
 /**
  * Names of required containers with the units that run them. Files that are not as the configuration renders them
  * count as requiring something that cannot be found: a broken list must not pass as "nothing required".

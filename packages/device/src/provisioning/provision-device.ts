@@ -78,7 +78,7 @@ async function offer(
   if (job === undefined)
     return tell(`${seed.name} of ${where} was not looked at: another one is being applied`)
   if (job.state === 'succeeded') return
-  tell(`${seed.name} of ${where} was not applied: ${oneLine(job.error ?? 'it failed')}`)
+  tell(`${seed.name} of ${where} was not applied: ${oneLine(job.error ?? 'it failed', 1000)}`)
   for (const line of problemLines(job.problems, problemsShownMax)) tell(`  ${oneLine(line)}`)
 }
 

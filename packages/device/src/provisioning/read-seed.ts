@@ -64,8 +64,12 @@ export async function readFirst(folder: string, names: readonly string[]): Promi
       const most = bundleLimits.uploadBytesMax
       if (stat.size > most) throw new Error(`${name} is larger than ${most >> 20} MiB`)
       const bytes = Buffer.alloc(stat.size)
-      const { bytesRead } = await file.read(bytes, 0, stat.size, 0)
-      if (bytesRead !== stat.size) throw new Error(`${name} cannot be read to its end`)
+      const read = await file.read(bytes, 0, stat.size, 0).catch((error: NodeJS.ErrnoException) => error)
+      // The commonest reason is a hand that was too quick.
+      const why = read instanceof Error ? ` (${read.code})` : ''
+      if (read instanceof Error || read.bytesRead !== stat.size) {
+        throw new Error(`${name} cannot be read to its end${why}; plug it in again and leave it in`)
+      }
       return { name, bytes }
     } finally {
       await file.close()

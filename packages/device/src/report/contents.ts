@@ -30,15 +30,22 @@ const log = (name: string, path: string, bytesMax = 512 * KiB): ReportItem => ({
 
 /**
  * What somebody far away needs to see why a device does not do what it should. Settings, keys and environments of
- * containers are not among it: `redact` is for what programs say by accident.
+ * containers are not among it: `redact` is for what programs say by accident. What tells most comes first: the time for all
+ * is bounded.
  */
 export const reportItems: readonly ReportItem[] = [
   program('status', ['/usr/bin/atomixctl', 'status', '--json']),
-  program('os-release', ['/usr/bin/cat', '/etc/os-release']),
-  program('command-line', ['/usr/bin/cat', '/proc/cmdline']),
   log('events.jsonl', eventLogPath),
   log('events.jsonl.1', olderLogPath(eventLogPath)),
   log('slots.json', slotRecordsPath),
+  program('os-release', ['/usr/bin/cat', '/etc/os-release']),
+  program('command-line', ['/usr/bin/cat', '/proc/cmdline']),
+  program('kernel', ['/usr/bin/dmesg'], { keep: 'end' }),
+  program('failed-units', ['/usr/bin/systemctl', 'status', '--failed', '--no-pager', '--full', '--lines=50']),
+  program('containers', ['/usr/bin/podman', 'ps', '--all', '--format', '{{.Names}} {{.Image}} {{.Status}}']),
+  program('firewall', ['/usr/sbin/nft', 'list', 'ruleset']),
+  program('boot-environment', ['/usr/bin/fw_printenv']),
+  program('rauc-status', ['/usr/bin/rauc', 'status', '--detailed', '--output-format=readable']),
   log('rauc.log', '/data/logs/rauc.log'),
   log('system.log', systemLogPath, 4096 * KiB),
   log('system.log.1', `${systemLogPath}.1`, 1024 * KiB),
@@ -50,20 +57,14 @@ export const reportItems: readonly ReportItem[] = [
       keep: 'end',
     },
   ),
-  program('kernel', ['/usr/bin/dmesg'], { keep: 'end' }),
   program('units', ['/usr/bin/systemctl', 'list-units', '--all', '--no-pager', '--plain', '--full']),
-  program('failed-units', ['/usr/bin/systemctl', 'status', '--failed', '--no-pager', '--full', '--lines=50']),
   program('timers', ['/usr/bin/systemctl', 'list-timers', '--all', '--no-pager', '--full']),
   program('boot-time', ['/usr/bin/systemd-analyze', 'blame', '--no-pager']),
-  program('containers', ['/usr/bin/podman', 'ps', '--all', '--format', '{{.Names}} {{.Image}} {{.Status}}']),
   program('addresses', ['/usr/bin/ip', 'address']),
   program('routes', ['/usr/bin/ip', 'route', 'show', 'table', 'all']),
   program('networks', ['/usr/bin/networkctl', 'status', '--all', '--no-pager', '--full', '--lines=0']),
   program('sockets', ['/usr/bin/ss', '-tulnp']),
-  program('firewall', ['/usr/sbin/nft', 'list', 'ruleset']),
   program('time', ['/usr/bin/chronyc', '-n', 'tracking']),
-  program('rauc-status', ['/usr/bin/rauc', 'status', '--detailed', '--output-format=readable']),
-  program('boot-environment', ['/usr/bin/fw_printenv']),
   program('disk-usage', ['/usr/bin/df', '-hT']),
   program('data-usage', ['/usr/bin/du', '-xh', '--max-depth=2', '/data']),
   program('partitions', ['/usr/bin/lsblk', '-o', 'NAME,SIZE,FSTYPE,PARTLABEL,MOUNTPOINTS']),

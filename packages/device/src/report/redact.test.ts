@@ -24,6 +24,16 @@ describe('what is taken out', () => {
       `a\n${removed}\nb`,
     ],
     ['one without its end', '-----BEGIN RSA PRIVATE KEY-----\nhunter2\n', removed],
+    ['a key of WireGuard', 'PresharedKey = aHVudGVyMmh1bnRlcjI=', `PresharedKey = ${removed}`],
+    ['a key of Wi-Fi', 'psk="hunter2 more"', `psk=${removed}`],
+    ['a claim', 'X-AtomixOS-Claim: hunter2', `X-AtomixOS-Claim: ${removed}`],
+    ['an option with a space', 'app --db-password hunter2 --port 1', `app --db-password ${removed} --port 1`],
+    [
+      'a login of OpenVPN',
+      '<auth-user-pass>\nme\nhunter2\n</auth-user-pass>\nx',
+      `<auth-user-pass>${removed}\nx`,
+    ],
+    ['a token of a forge', 'clone with ghp_hunter2hunter2hunter2', `clone with ${removed}`],
     ['most of a public key', `ssh-ed25519 ${key} a@b`, 'ssh-ed25519 AAAAC3NzaC1l...b3VnaA a@b'],
   ])('%s', (_, text, expected) => {
     expect(redact(text)).toBe(expected)

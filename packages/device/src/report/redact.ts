@@ -10,9 +10,14 @@ export function redact(text: string): string {
 
 export const removed = '[removed]'
 
+/** In how many places something was taken out. Pure. */
+export function countRemoved(text: string): number {
+  return text.split(removed).length - 1
+}
+
 /** A name that says what its value is. */
 const secretName =
-  '[\\w.-]{0,80}(?:passw|passphrase|passwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|auth[_-]?key|psk|credential|cookie)[\\w.-]{0,40}'
+  '[\\w.-]{0,80}(?:passw|passphrase|passwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|auth[_-]?key|pre-?shared[_-]?key|psk|credential|cookie)[\\w.-]{0,40}'
 
 /** Quoted with what belongs to it, or up to a space. */
 const value = '(?:"(?:[^"\\\\\\n]|\\\\.)*"?|\'[^\'\\n]*\'?|[^\\s,;&"\']+)'
@@ -32,7 +37,7 @@ const rules: readonly Rule[] = [
   ),
   // Headers: everything to the end of the line.
   replace(
-    /\b((?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]{0,40}(?:token|key|signature|nonce))(["']?\s{0,8}:\s{0,8})[^\n]+/gi,
+    /\b((?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]{0,40}(?:token|key|signature|nonce|claim))(["']?\s{0,8}:\s{0,8})[^\n]+/gi,
     (_, name, colon) => `${name}${colon}${removed}`,
   ),
   replace(/\b(bearer|basic)\s+[\w.~+/=-]{8,}/gi, (_, scheme) => `${scheme} ${removed}`),
@@ -51,6 +56,21 @@ const rules: readonly Rule[] = [
   replace(
     new RegExp(`((?<![\\w.-])["']?${secretName}["']?\\s{0,8}[=:]\\s{0,8})(?!\\[removed\\])${value}`, 'gi'),
     (_, name) => `${name}${removed}`,
+  ),
+  // Options of programs, with a space before their value.
+  replace(
+    new RegExp(`((?<![\\w.-])--?${secretName}\\s{1,8})(?!\\[removed\\]|-)${value}`, 'gi'),
+    (_, name) => `${name}${removed}`,
+  ),
+  // The name and the password of a file for OpenVPN.
+  replace(
+    /<(auth-user-pass|tls-auth|tls-crypt(?:-v2)?|secret|key|pkcs12)>[\s\S]*?(?:<\/\1>|$(?![\s\S]))/gi,
+    (_, name) => `<${name}>${removed}`,
+  ),
+  // Tokens that say whose they are: GitHub, GitLab, Slack, AWS, Docker, npm.
+  replace(
+    /\b(?:gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|dckr_pat_|npm_)[\w-]{10,}|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b/g,
+    removed,
   ),
   // JSON web tokens, and hashes of passwords.
   replace(/\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?/g, removed),

@@ -53,6 +53,24 @@ test('what can not be had says why, and costs nothing else', async () => {
   expect(await text('last')).toBe('here\n')
 })
 
+test('it says what is not in it', async () => {
+  await collect(
+    [
+      item({ name: 'said', argv: ['/bin/echo', 'token: hunter2 psk=hunter2'] }),
+      item({ name: 'plain', argv: ['/bin/echo', 'nothing of that kind'] }),
+      item({ name: 'gone', path: join(dir, 'nothing') }),
+      item({ name: 'long', argv: ['/usr/bin/seq', '1000'] }),
+    ],
+    join(dir, 'out'),
+    limits,
+  )
+  const said = await text('left-out.txt')
+  expect(said).toContain('on purpose:\n  settings: config.toml')
+  expect(said).toContain('are shortened):\n  said: 2 places\n\n')
+  expect(said).toContain('only a part is there:\n  long\n\n')
+  expect(said).toContain("or not in full:\n  gone: can't be read: ENOENT\n\n")
+})
+
 test('the time for all is bounded', async () => {
   const slow = (name: string) => item({ name, argv: ['/bin/sleep', '60'] })
   const startMs = performance.now()
@@ -73,7 +91,7 @@ describe('the size is bounded:', () => {
     await writeFile(join(dir, 'log'), 'a line of it\n'.repeat(100_000))
     await collect([item({ path: join(dir, 'log') })], join(dir, 'out'), limits)
     expect((await stat(join(dir, 'out/x'))).size).toBeLessThan(1100)
-    expect(await readdir(join(dir, 'out'))).toEqual(['x'])
+    expect(await readdir(join(dir, 'out'))).toEqual(['left-out.txt', 'x'])
   })
 
   test('all together', () => {

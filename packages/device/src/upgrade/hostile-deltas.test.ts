@@ -8,7 +8,7 @@ import { seeded } from '@atomixos/config/channel/test-channels.ts'
 import { rebuilt, render, testDelta } from '@atomixos/config/delta/test-deltas.ts'
 import { expect, test } from 'vitest'
 
-const good = testDelta()
+const good = await testDelta()
 const largestBytesMax = deltaLimits.dictionaryBytesMax
 
 async function requireHarmless(bytes: Buffer, resultBytes = good.bundle.byteLength): Promise<boolean> {
@@ -122,7 +122,7 @@ test('with steps and frames dropped, doubled, exchanged and stretched', async ()
     const frames: DeltaFrame[] = [...good.frames]
     for (let changes = 1 + upTo(3); changes > 0; changes--) {
       const [a, b, f] = [upTo(steps.length), upTo(steps.length), upTo(frames.length)]
-      switch (upTo(6)) {
+      switch (upTo(7)) {
         case 0:
           steps.splice(a, 1)
           break
@@ -140,6 +140,9 @@ test('with steps and frames dropped, doubled, exchanged and stretched', async ()
           break
         case 5:
           steps[a] = { kind: 'tree', tree: upTo(4) }
+          break
+        case 6:
+          steps.splice(a, upTo(2), { kind: 'repack', repacking: upTo(3), lengthBytes: anyNumber() })
           break
       }
       if (steps.length === 0) break

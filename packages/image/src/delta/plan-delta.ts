@@ -18,7 +18,7 @@ export interface Interval {
 }
 
 /** Shorter matches are found by zstd, which is told where to look. */
-const copyBytesMin = 16 << 10
+export const copyBytesMin = 16 << 10
 const patchBytes = 1 << 20
 /** What is around a place that was of use may be, too. */
 const aroundBytes = 4 << 10

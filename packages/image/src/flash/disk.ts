@@ -82,9 +82,9 @@ export function targetProblems(disk: Disk, imageBytes: number): Refusal[] {
 }
 
 function releaseHint({ system, path, connection }: Disk): string {
-  if (connection === 'file') return 'write to that device, or take it down with `losetup -d`'
   if (system) return 'no disk of the running system is ever overwritten'
   if (path.startsWith('/dev/rdisk')) return `run \`diskutil unmountDisk ${path.replace('rdisk', 'disk')}\``
+  if (connection === 'file') return 'write to that device, or take it down with `losetup -d`'
   return `unmount it (\`umount\`, or the file manager) and run the command again`
 }
 

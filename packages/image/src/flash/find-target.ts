@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { UserError } from '../errors.ts'
 import type { Disk } from './disk.ts'
 import { findLinuxDevice, listLinuxDisks, loopDeviceOf, readLinuxDisk } from './linux-disks.ts'
-import { parseMacDisk, parseMacDiskNames, parseMacParent } from './mac-disks.ts'
+import { parseMacContainerDisk, parseMacDisk, parseMacDiskNames, parseMacParent } from './mac-disks.ts'
 
 const listHint = '`./atomixos flash --list` shows the disks of this machine'
 
@@ -56,7 +56,15 @@ async function findMacDisk(path: string, real: string): Promise<Disk> {
       exitCode: 2,
     })
   }
-  return parseMacDisk(info, await diskutil('list', '-plist'))
+  const list = await diskutil('list', '-plist')
+  const below = parseMacContainerDisk(name, list)
+  if (below !== undefined) {
+    throw new UserError(`${path} is a container of APFS, and the image is a whole disk`, {
+      hint: `if all of it may be lost, name the disk below it: /dev/${below}`,
+      exitCode: 2,
+    })
+  }
+  return parseMacDisk(info, list)
 }
 
 async function fileTarget(path: string, real: string, found: Stats): Promise<Disk> {

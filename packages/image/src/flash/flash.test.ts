@@ -22,7 +22,10 @@ test('a device that took the place of the one that was shown is left alone', asy
   )
   const card = join(dir.path, 'card')
   await writeFile(card, Buffer.alloc(gpt.diskBytes, 'shown '))
-  const plan = { image: await readFlashImage(image, signal), disk: await findTarget(card), seed: undefined }
+  const plan = {
+    ...{ image: await readFlashImage(image, signal), disk: await findTarget(card) },
+    ...{ seed: undefined, claimCode: undefined },
+  }
 
   const other = Buffer.alloc(gpt.diskBytes + MiB, 'another ')
   await writeFile(card, other)

@@ -4,16 +4,14 @@ import type { Reporter } from '../reporter.ts'
 import { type Disk, targetProblems } from './disk.ts'
 import { findTarget } from './find-target.ts'
 import type { FlashImage } from './flash-image.ts'
-import { planSeed } from './seed.ts'
+import { type BootFiles, planBootFiles } from './seed.ts'
 import { openTarget } from './target.ts'
 import { type Written, writeImage } from './write-image.ts'
 
-export interface FlashPlan {
+export interface FlashPlan extends BootFiles {
   readonly image: FlashImage
   /** As it was shown to the person who confirmed. */
   readonly disk: Disk
-  /** The operator's configuration, for the boot partition. */
-  readonly seed: Uint8Array | undefined
 }
 
 /** Throws UserError with every reason why an image of that size must not be written to this disk. */
@@ -40,8 +38,8 @@ export async function flash(
   plan: FlashPlan,
   { reporter, signal }: { reporter: Reporter; signal: AbortSignal },
 ): Promise<Written> {
-  const { image, disk, seed } = plan
-  const patches = seed === undefined ? [] : await planSeed(image, seed)
+  const { image, disk } = plan
+  const patches = await planBootFiles(image, plan)
   signal.throwIfAborted()
   await using target = await openTarget(disk.path, disk.sizeBytes)
   const now = await findTarget(disk.path)

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest'
-import { parseMacDisk, parseMacDiskNames, parseMacParent } from './mac-disks.ts'
+import { targetProblems } from './disk.ts'
+import { parseMacContainerDisk, parseMacDisk, parseMacDiskNames, parseMacParent } from './mac-disks.ts'
+import { explainOpening } from './target.ts'
 
 type Value = string | number | boolean | readonly Value[] | { readonly [key: string]: Value }
 
@@ -119,4 +121,139 @@ test('a partition has a parent, a whole disk none', () => {
 
 test('names of whole disks', () => {
   expect(parseMacDiskNames(list)).toEqual(['disk0', 'disk3', 'disk4'])
+})
+
+/**
+ * Written after the manual of `diskutil` and the form of its lists, of a Mac with a built-in disk, a card that it has
+ * mounted and a stick with APFS; no Mac's own output.
+ */
+const listOfMac = `<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+<plist version="1.0">
+<dict>
+	<key>AllDisks</key>
+	<array>
+		<string>disk0</string><string>disk0s1</string><string>disk0s2</string>
+		<string>disk3</string><string>disk3s1</string><string>disk3s1s1</string><string>disk3s5</string>
+		<string>disk4</string><string>disk4s1</string>
+		<string>disk5</string><string>disk5s2</string>
+		<string>disk6</string><string>disk6s1</string>
+	</array>
+	<key>AllDisksAndPartitions</key>
+	<array>
+		<dict>
+			<key>Content</key><string>GUID_partition_scheme</string>
+			<key>DeviceIdentifier</key><string>disk0</string>
+			<key>OSInternal</key><false/>
+			<key>Partitions</key>
+			<array>
+				<dict>
+					<key>Content</key><string>Apple_APFS_ISC</string>
+					<key>DeviceIdentifier</key><string>disk0s1</string>
+					<key>Size</key><integer>524288000</integer>
+				</dict>
+				<dict>
+					<key>Content</key><string>Apple_APFS</string>
+					<key>DeviceIdentifier</key><string>disk0s2</string>
+					<key>Size</key><integer>494384795648</integer>
+				</dict>
+			</array>
+			<key>Size</key><integer>500277792768</integer>
+		</dict>
+		<dict>
+			<key>APFSPhysicalStores</key>
+			<array><dict><key>DeviceIdentifier</key><string>disk0s2</string></dict></array>
+			<key>APFSVolumes</key>
+			<array>
+				<dict>
+					<key>DeviceIdentifier</key><string>disk3s1</string>
+					<key>MountedSnapshots</key>
+					<array>
+						<dict>
+							<key>Sealed</key><string>Yes</string>
+							<key>SnapshotBSD</key><string>/dev/disk3s1s1</string>
+							<key>SnapshotMountPoint</key><string>/</string>
+						</dict>
+					</array>
+					<key>VolumeName</key><string>Macintosh HD</string>
+				</dict>
+				<dict>
+					<key>DeviceIdentifier</key><string>disk3s5</string>
+					<key>VolumeName</key><string>Data</string>
+				</dict>
+			</array>
+			<key>Content</key><string>EF57347C-0000-11AA-AA11-00306543ECAC</string>
+			<key>DeviceIdentifier</key><string>disk3</string>
+			<key>Partitions</key><array/>
+			<key>Size</key><integer>494384795648</integer>
+		</dict>
+		<dict>
+			<key>Content</key><string>GUID_partition_scheme</string>
+			<key>DeviceIdentifier</key><string>disk5</string>
+			<key>Partitions</key>
+			<array>
+				<dict>
+					<key>Content</key><string>Apple_APFS</string>
+					<key>DeviceIdentifier</key><string>disk5s2</string>
+					<key>Size</key><integer>63800000000</integer>
+				</dict>
+			</array>
+			<key>Size</key><integer>64023257088</integer>
+		</dict>
+		<dict>
+			<key>APFSPhysicalStores</key>
+			<array><dict><key>DeviceIdentifier</key><string>disk5s2</string></dict></array>
+			<key>APFSVolumes</key>
+			<array>
+				<dict>
+					<key>DeviceIdentifier</key><string>disk6s1</string>
+					<key>MountPoint</key><string>/Volumes/Photos</string>
+					<key>VolumeName</key><string>Photos</string>
+				</dict>
+			</array>
+			<key>DeviceIdentifier</key><string>disk6</string>
+		</dict>
+	</array>
+	<key>WholeDisks</key>
+	<array><string>disk0</string><string>disk3</string><string>disk5</string><string>disk6</string></array>
+</dict>
+</plist>
+`
+
+test('the Mac runs from a sealed snapshot: the disk that holds the store of its container is of the system', () => {
+  // Even where nothing else would say so, as with a Mac that runs from a disk on a cable.
+  const info = { ...card, DeviceIdentifier: 'disk0', Internal: false }
+  const disk = parseMacDisk(plist(info), listOfMac)
+  expect(disk).toMatchObject({ system: true, uses: ['/dev/disk3s1s1 is mounted at /'] })
+  expect(targetProblems(disk, 0).map(({ message }) => message)).toEqual([
+    '/dev/rdisk0 is a disk that this machine runs from',
+    '/dev/rdisk0 is in use: /dev/disk3s1s1 is mounted at /',
+  ])
+})
+
+test('a stick whose container is mounted is in use, with the command that unmounts all of it', () => {
+  const disk = parseMacDisk(plist({ ...card, DeviceIdentifier: 'disk5' }), listOfMac)
+  expect(disk.system).toBe(false)
+  expect(targetProblems(disk, 0)).toEqual([
+    {
+      message: '/dev/rdisk5 is in use: /dev/disk6s1 is mounted at /Volumes/Photos',
+      hint: 'run `diskutil unmountDisk /dev/disk5`',
+    },
+  ])
+})
+
+test('a container of APFS looks like a whole disk, and has one below it', () => {
+  const below = (name: string) => parseMacContainerDisk(name, listOfMac)
+  expect([below('disk3'), below('disk6')]).toEqual(['disk0', 'disk5'])
+  expect([below('disk0'), below('disk5'), below('disk9')]).toEqual([undefined, undefined, undefined])
+})
+
+test('what keeps the raw device from being opened is said with what helps on a Mac', () => {
+  const explain = (code: string) => explainOpening('/dev/rdisk4', Object.assign(new Error(code), { code }))
+  expect(explain('EBUSY')).toMatchObject({
+    message: '/dev/rdisk4 cannot be written: something on this machine uses it. It was not changed.',
+    hint: 'run `diskutil unmountDisk /dev/disk4`',
+  })
+  expect(explain('EPERM').hint).toContain('Full Disk Access')
+  expect(explain('EACCES').hint).toBe('run the same command with sudo in front')
 })

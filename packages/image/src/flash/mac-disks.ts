@@ -40,7 +40,17 @@ interface ListedVolume {
   readonly Content?: string
   readonly VolumeName?: string
   readonly MountPoint?: string
+  /** The volume that a Mac runs from is mounted as a sealed snapshot of itself. */
+  readonly MountedSnapshots?: readonly {
+    readonly SnapshotBSD?: string
+    readonly SnapshotMountPoint?: string
+  }[]
   readonly Size?: number
+}
+
+interface Mounted {
+  readonly path: string
+  readonly mountPoint: string
 }
 
 /** Names of whole disks that are real hardware, from `diskutil list -plist physical`. Pure. */
@@ -53,6 +63,17 @@ export function parseMacDiskNames(listText: string): string[] {
 export function parseMacParent(infoText: string): string | undefined {
   const info = parse(infoText) as DiskInfo
   return info.WholeDisk === true ? undefined : info.ParentWholeDisk
+}
+
+/**
+ * The disk below a container of APFS, which macOS shows as a whole disk as well; undefined for anything else. From
+ * `diskutil list -plist`. Pure.
+ */
+export function parseMacContainerDisk(name: string, listText: string): string | undefined {
+  const all = (parse(listText) as DiskList).AllDisksAndPartitions ?? []
+  const container = all.find(({ DeviceIdentifier }) => DeviceIdentifier === name)
+  const store = container?.APFSPhysicalStores?.[0]?.DeviceIdentifier
+  return store === undefined ? undefined : /^disk\d+/.exec(store)?.[0]
 }
 
 /**
@@ -75,7 +96,7 @@ export function parseMacDisk(infoText: string, listText: string): Disk {
     ...(own?.APFSVolumes ?? []),
     ...containers.flatMap(({ APFSVolumes }) => APFSVolumes ?? []),
   ]
-  const mounted = volumes.filter(({ MountPoint }) => MountPoint)
+  const mounted = volumes.flatMap(mountsOf)
   const sizeBytes = info.TotalSize ?? info.Size ?? 0
   return {
     path: `/dev/r${name}`,
@@ -88,13 +109,18 @@ export function parseMacDisk(infoText: string, listText: string): Disk {
     readOnly: info.WritableMedia === false,
     system:
       (info.Internal === true && info.RemovableMedia !== true) ||
-      mounted.some(({ MountPoint }) => /^\/($|System\/|private\/)/.test(MountPoint!)),
-    uses: mounted.map(
-      ({ DeviceIdentifier, MountPoint }) => `/dev/${DeviceIdentifier} is mounted at ${MountPoint}`,
-    ),
+      mounted.some(({ mountPoint }) => /^\/($|System\/|private\/)/.test(mountPoint)),
+    uses: mounted.map(({ path, mountPoint }) => `${path} is mounted at ${mountPoint}`),
     contents: partitions.map(describeContent),
     identity: [name, sizeBytes, info.MediaName, info.BusProtocol, info.DiskUUID].join('|'),
   }
+}
+
+function mountsOf({ DeviceIdentifier, MountPoint, MountedSnapshots }: ListedVolume): Mounted[] {
+  const snapshots = (MountedSnapshots ?? []).flatMap(({ SnapshotBSD, SnapshotMountPoint }) =>
+    SnapshotMountPoint ? [{ path: SnapshotBSD ?? 'a snapshot', mountPoint: SnapshotMountPoint }] : [],
+  )
+  return MountPoint ? [{ path: `/dev/${DeviceIdentifier}`, mountPoint: MountPoint }, ...snapshots] : snapshots
 }
 
 function connectionOf({ BusProtocol, VirtualOrPhysical }: DiskInfo): Connection {

@@ -1,9 +1,10 @@
 import { open, readFile } from 'node:fs/promises'
 import { bootSeedName, sectorBytes } from '@atomixos/config'
+import { claimCodeName } from '@atomixos/config/api/index.ts'
 import { parseConfig } from '@atomixos/config/operator/index.ts'
 import { UserError } from '../errors.ts'
 import { parseFat16 } from '../vfat/fat16.ts'
-import { type Patch, placeFile } from '../vfat/place-file.ts'
+import { type Patch, placeFiles } from '../vfat/place-file.ts'
 import { type FlashImage, readAt } from './flash-image.ts'
 
 /** What an operator says in text is far below; more is a mistake in the file's name. */
@@ -54,8 +55,21 @@ export function seedProblem(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** The patches that put the configuration onto the boot partition of an image, relative to the image's start. */
-export async function planSeed(image: FlashImage, seed: Uint8Array): Promise<Patch[]> {
+/** What a card gets besides its image. */
+export interface BootFiles {
+  /** The operator's configuration. */
+  readonly seed: Uint8Array | undefined
+  /** What somebody has to know who is the first to configure the device over the network. */
+  readonly claimCode: string | undefined
+}
+
+/** The patches that put these files onto the boot partition of an image, relative to the image's start. */
+export async function planBootFiles(image: FlashImage, { seed, claimCode }: BootFiles): Promise<Patch[]> {
+  const files = [
+    ...(seed === undefined ? [] : [{ name: bootSeedName, bytes: seed }]),
+    ...(claimCode === undefined ? [] : [{ name: claimCodeName, bytes: Buffer.from(`${claimCode}\n`) }]),
+  ]
+  if (files.length === 0) return []
   await using file = await open(image.path, 'r')
   const start = image.bootPartition.offsetBytes
   const fat = parseFat16(await readAt(file, start, sectorBytes), `the boot partition of ${image.path}`)
@@ -66,7 +80,7 @@ export async function planSeed(image: FlashImage, seed: Uint8Array): Promise<Pat
     table: await readAt(file, start + fat.tableOffsets[0]!, fat.tableBytes),
     root: await readAt(file, start + fat.rootOffset, fat.dataOffset - fat.rootOffset),
   }
-  return placeFile(fat, parts, { name: bootSeedName, bytes: seed }).map(({ offsetBytes, bytes }) => ({
+  return placeFiles(fat, parts, files).map(({ offsetBytes, bytes }) => ({
     offsetBytes: start + offsetBytes,
     bytes,
   }))

@@ -84,7 +84,14 @@ async function openOrExplain(path: string, flags: number): Promise<FileHandle> {
   })
 }
 
-function explainOpening(path: string, error: NodeJS.ErrnoException): UserError {
+/** Of macOS: it mounts whatever it can read, and keeps even root from disks until the person has said yes. */
+const rawDeviceHints: Readonly<Record<string, (path: string) => string>> = {
+  EBUSY: (path) => `run \`diskutil unmountDisk ${path.replace('rdisk', 'disk')}\``,
+  EPERM: () =>
+    'run the same command with sudo in front; if that is refused as well, let the terminal have Full Disk Access in System Settings, Privacy & Security',
+}
+
+export function explainOpening(path: string, error: NodeJS.ErrnoException): UserError {
   const reasons: Readonly<Record<string, readonly [message: string, hint: string]>> = {
     EBUSY: [
       'something on this machine uses it',
@@ -97,7 +104,8 @@ function explainOpening(path: string, error: NodeJS.ErrnoException): UserError {
     ENXIO: ['it is gone', 'plug it in again, and look at `./atomixos flash --list`'],
     ENODEV: ['it is gone', 'plug it in again, and look at `./atomixos flash --list`'],
   }
-  const [reason, hint] = reasons[error.code ?? ''] ?? [error.message, 'try another reader or port']
+  const [reason, usual] = reasons[error.code ?? ''] ?? [error.message, 'try another reader or port']
+  const hint = (isRawDevice(path) ? rawDeviceHints[error.code ?? '']?.(path) : undefined) ?? usual
   return new UserError(`${path} cannot be written: ${reason}. It was not changed.`, { hint, cause: error })
 }
 

@@ -38,6 +38,11 @@ describe('repartDefinitions', () => {
     expect(formatted[0]!.text).toContain('Format=f2fs\n')
   })
 
+  test('only /data is lost in a factory reset', () => {
+    const lost = definitions.filter(({ text }) => text.includes('FactoryReset=yes\n'))
+    expect(lost.map(({ fileName }) => fileName)).toEqual(['50-data.conf'])
+  })
+
   test('no partition that is to be made fits in front of the first one, where U-Boot is', () => {
     for (const [index, { text }] of definitions.entries()) {
       if (partitions[index]!.made !== 'first-boot') continue

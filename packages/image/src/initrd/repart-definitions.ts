@@ -21,7 +21,8 @@ export function repartDefinitions(partitions: readonly PartitionLayout[]): Repar
       // front of the first partition, where U-Boot is.
       `SizeMinBytes=${partition.sizeBytes ?? dataBytesMin}`,
       ...(partition.sizeBytes === undefined ? [] : [`SizeMaxBytes=${partition.sizeBytes}`]),
-      ...(partition.label === 'data' ? ['Format=f2fs'] : []),
+      // What is lost in a factory reset, and made again as at the first boot.
+      ...(partition.label === 'data' ? ['Format=f2fs', 'FactoryReset=yes'] : []),
       '',
     ].join('\n'),
   }))

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import { chmod, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { basename, dirname, join, relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { build, version as esbuildVersion } from 'esbuild'
+import { type BuildOptions, build, version as esbuildVersion, type Plugin } from 'esbuild'
 import { UserError } from '../errors.ts'
 import { codeIdentity } from '../step/code-identity.ts'
 import type { StepRunner } from '../step/step.ts'
@@ -10,14 +10,18 @@ import type { StepRunner } from '../step/step.ts'
 /** Node that the device runs: what the bundler may leave as it is. */
 const target = 'node26'
 
+/** The file that is started, in the folder that `bundleDevice` gives. */
+export const deviceBundleName = 'device.js'
+
 /**
- * The device's programs as one file without dependencies. CommonJS, since a start-up snapshot can be made of
- * nothing else. Gives the path of the bundle.
+ * The device's programs without dependencies: one small file that is started, and one for each module that it imports
+ * dynamically, with all that this one needs: a command reads and runs its own code only. CommonJS, since a start-up
+ * snapshot can be made of nothing else. Gives the folder and the files in it, by relative path.
  */
 export async function bundleDevice(
   options: { entryPath: string; rootDir: string },
   { steps }: { steps: StepRunner },
-): Promise<string> {
+): Promise<{ readonly dir: string; readonly files: readonly string[] }> {
   const result = await steps.run({
     name: 'device-bundle',
     code: codeIdentity(import.meta.url),
@@ -31,9 +35,7 @@ export async function bundleDevice(
       target,
     },
     async run({ outDir }) {
-      const outfile = join(outDir, 'device.js')
-      const bundled = await build({
-        entryPoints: [options.entryPath],
+      const settings: BuildOptions = {
         absWorkingDir: options.rootDir,
         bundle: true,
         platform: 'node',
@@ -46,15 +48,51 @@ export async function bundleDevice(
         minifyWhitespace: true,
         write: false,
         logLevel: 'silent',
-      }).catch((error: Error) => {
-        throw new UserError(`the device's programs can't be bundled:\n${error.message}`, {
-          hint: 'correct packages/device, then build again',
-          cause: error,
+        outdir: outDir,
+        // What is not bundled is required: Node's loader of modules is not started for it.
+        supported: { 'dynamic-import': false },
+      }
+      const { commands, plugin } = commandsApart()
+      const bundle = (more: BuildOptions) =>
+        build({ ...settings, ...more }).catch((error: Error) => {
+          throw new UserError(`the device's programs can't be bundled:\n${error.message}`, {
+            hint: 'correct packages/device, then build again',
+            cause: error,
+          })
         })
+      const main = await bundle({
+        entryPoints: { [basename(deviceBundleName, '.js')]: options.entryPath },
+        plugins: [plugin],
       })
-      await writeFile(outfile, bundled.outputFiles[0]!.contents)
-      await chmod(outfile, 0o644)
+      const apart = await bundle({ entryPoints: Object.fromEntries(commands) })
+      for (const { path, contents } of [...main.outputFiles!, ...apart.outputFiles!]) {
+        await mkdir(dirname(path), { recursive: true })
+        await writeFile(path, contents)
+        await chmod(path, 0o644)
+      }
     },
   })
-  return join(result.dir, 'device.js')
+  const entries = await readdir(result.dir, { recursive: true, withFileTypes: true })
+  const files = entries
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.js'))
+    .map((entry) => relative(result.dir, join(entry.parentPath, entry.name)))
+    .sort()
+  return { dir: result.dir, files }
+}
+
+/** Leaves out what is imported dynamically, and notes it: the path of its own bundle, without suffix, and its source. */
+function commandsApart(): { readonly commands: ReadonlyMap<string, string>; readonly plugin: Plugin } {
+  const commands = new Map<string, string>()
+  const plugin: Plugin = {
+    name: 'commands-apart',
+    setup({ onResolve }) {
+      onResolve({ filter: /^\.\// }, ({ kind, path, resolveDir }) => {
+        if (kind !== 'dynamic-import') return undefined
+        const name = path.slice('./'.length).replace(/\.ts$/, '')
+        commands.set(name, resolve(resolveDir, path))
+        return { path: `./${name}.js`, external: true }
+      })
+    },
+  }
+  return { commands, plugin }
 }

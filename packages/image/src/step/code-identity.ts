@@ -3,11 +3,12 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 /** Imports of types only are gone before anything runs: they are not followed. */
-const importPattern = /^(?:import|export)\s+(?!type\b)[^'"]*?from\s+'([^']+)'|^import\s+'([^']+)'/gm
+const importPattern =
+  /^(?:import|export)\s+(?!type\b)[^'"]*?from\s+'([^']+)'|^import\s+'([^']+)'|\bimport\('([^']+)'\)/gm
 const known = new Map<string, { readonly bytes: string; readonly imports: readonly string[] }>()
 
 /**
- * Hash of a module's source and of every module of ours that it imports, directly or not. A step that names
+ * Hash of a module's source and of every module of ours that it imports, directly or not, at once or later. A step that names
  * its module here is built again when its own code changes, and not when unrelated code does. npm packages
  * are not followed: name the version of one that shapes bytes among the step's inputs.
  */
@@ -33,7 +34,7 @@ function readModule(url: string) {
   if (module === undefined) {
     const bytes = readFileSync(fileURLToPath(url), 'utf8')
     const imports = [...bytes.matchAll(importPattern)]
-      .map((match) => match[1] ?? match[2]!)
+      .map((match) => match[1] ?? match[2] ?? match[3]!)
       .filter((specifier) => specifier.startsWith('.') || specifier.startsWith('@atomixos/'))
       .map((specifier) =>
         specifier.startsWith('.') ? new URL(specifier, url).href : import.meta.resolve(specifier),

@@ -84,4 +84,8 @@ test('code changes with what it imports, not with types, neighbours or place', a
   const first = await write('one', { 'main.ts': main, 'x.ts': 'a', 'types.ts': 't' })
   expect(await write('two', { 'main.ts': main, 'x.ts': 'a', 'types.ts': 'other', 'y.ts': 'y' })).toBe(first)
   expect(await write('three', { 'main.ts': main, 'x.ts': 'b', 'types.ts': 't' })).not.toBe(first)
+
+  const later = "export const load = () => import('./x.ts')\n"
+  const second = await write('four', { 'main.ts': later, 'x.ts': 'a' })
+  expect(await write('five', { 'main.ts': later, 'x.ts': 'b' })).not.toBe(second)
 })

@@ -99,6 +99,7 @@ export const toolTargets = {
     'curl',
     'dash',
     'dnsmasq-base',
+    'docker-registry',
     'ethtool',
     'findutils',
     'grep',
@@ -123,6 +124,15 @@ export const toolTargets = {
     'u-boot-tools',
     'udhcpc',
     'util-linux',
+  ],
+  /** The browser that looks at the device's page, with a font for what it draws. */
+  'tools-browser': [
+    'bubblewrap',
+    'chromium-headless-shell',
+    'coreutils',
+    'dash',
+    'fonts-dejavu-core',
+    'libc-bin',
   ],
   /** Runs the reference server of a fleet, and sessions through it. */
   'tools-fleet': [

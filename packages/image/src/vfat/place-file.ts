@@ -29,7 +29,31 @@ const longNameOffsets = [1, 3, 5, 7, 9, 14, 16, 18, 20, 22, 24, 28, 30]
  * start. Same file system and file, same patches: the time of the file is that of the first entry, which is the
  * build's. Throws UserError when there is such a file already, or no room. Pure.
  */
-export function placeFile(fat: Fat16, { table, root }: Fat16Parts, file: PlacedFile): Patch[] {
+export function placeFile(fat: Fat16, parts: Fat16Parts, file: PlacedFile): Patch[] {
+  return placeFiles(fat, parts, [file])
+}
+
+/** Several new files, one after the other. Pure. */
+export function placeFiles(fat: Fat16, parts: Fat16Parts, files: readonly PlacedFile[]): Patch[] {
+  let after = parts
+  const contents: Patch[] = []
+  for (const file of files) {
+    const placed = withFile(fat, after, file)
+    after = placed.parts
+    contents.push(...placed.content)
+  }
+  return [
+    ...fat.tableOffsets.map((offsetBytes) => ({ offsetBytes, bytes: after.table })),
+    { offsetBytes: fat.rootOffset, bytes: after.root },
+    ...contents,
+  ]
+}
+
+function withFile(
+  fat: Fat16,
+  { table, root }: Fat16Parts,
+  file: PlacedFile,
+): { readonly parts: Fat16Parts; readonly content: readonly Patch[] } {
   const taken = readNames(root)
   if (taken.has(file.name.toLowerCase())) {
     throw new UserError(`the boot partition has a file ${file.name} already`, {
@@ -46,15 +70,14 @@ export function placeFile(fat: Fat16, { table, root }: Fat16Parts, file: PlacedF
   const at = freeEntries(root, 2)
   longNameEntry(file.name, shortName).copy(newRoot, at)
   shortEntry(shortName, chain[0] ?? 0, file.bytes.byteLength, root).copy(newRoot, at + directoryEntryBytes)
-  return [
-    ...fat.tableOffsets.map((offsetBytes) => ({ offsetBytes, bytes: newTable })),
-    { offsetBytes: fat.rootOffset, bytes: newRoot },
-    ...chain.map((cluster, n) => {
+  return {
+    parts: { table: newTable, root: newRoot },
+    content: chain.map((cluster, n) => {
       const bytes = Buffer.alloc(fat.clusterBytes)
       bytes.set(file.bytes.subarray(n * fat.clusterBytes, (n + 1) * fat.clusterBytes))
       return { offsetBytes: fat.dataOffset + (cluster - 2) * fat.clusterBytes, bytes }
     }),
-  ]
+  }
 }
 
 function freeClusters(fat: Fat16, table: Buffer, file: PlacedFile): number[] {

@@ -86,6 +86,10 @@ export class NamespaceHost implements LabHost {
     })
   }
 
+  enter(argv: readonly string[]): readonly string[] {
+    return this.#context.namespaces.enter(argv)
+  }
+
   async spawn(argv: readonly string[], options: LabRunOptions = {}): Promise<LabProcess> {
     const { programs, namespaces, deadlineMs } = this.#context
     const logPath = join(this.dir, `${argv[0]!.replace(/^.*\//, '')}-${++this.#logs}.log`)

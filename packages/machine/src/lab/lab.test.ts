@@ -73,6 +73,10 @@ describe.skipIf(forbidden)(`labs${forbidden ? ` (skipped: ${forbidden})` : ''}`,
     expect(await server.succeed(['ip', '-o', 'route'])).toBe(
       '198.51.100.0/24 dev wan proto kernel scope link src 198.51.100.1 \n',
     )
+    // A program that the lab knows nothing of, in the network of one of them.
+    const foreign = await run(client.enter([...testPrograms().argv('ip'), '-o', '-4', 'address']))
+    expect(foreign.stdout).toContain('198.51.100.2/24')
+    expect(foreign.stdout).not.toContain('198.51.100.1/24')
     for (const { address } of Object.values(networkInterfaces()).flatMap((list) => list ?? [])) {
       if (!address.includes(':') && !address.startsWith('127.')) await server.fail(ping(address))
     }

@@ -230,6 +230,23 @@ describe('refused', () => {
   })
 })
 
+// Whoever could say what systemd runs, or what a pod has, would need none of the directives above.
+test.each(['Service', 'Quadlet', 'Pod', 'Kube', 'Image', 'Volume', 'Socket', 'X-Container'])(
+  'a container has no section [%s]',
+  (section) => {
+    const found = problemsOf({}, { [section]: { ExecStartPre: '/usr/bin/true' } })
+    expect(found).toHaveLength(1)
+    expect(found[0]).toMatch(new RegExp(`^${section}: `))
+  },
+)
+
+test.each(['pod', 'kube', 'image', 'artifact', 'service'])('there are no Quadlets of kind %s', (kind) => {
+  const { problems } = checkConfig(
+    configWith({ Container: { Image: image } }, { [kind]: { x: { [kind]: { PodmanArgs: 'x' } } } }),
+  )
+  expect(problems.map(({ path }) => pathText(path))).toEqual([`containers.${kind}`])
+})
+
 test.each(['Unit', 'Install', 'Exec', 'constructor', '__proto__'])(
   'a container called %s has the same bounds',
   (name) => {
@@ -289,7 +306,7 @@ Container.PodmanArgs = "--memory=64m"
 Container.Volume = "/dev:/dev"\n`
     const { config, warnings } = parseConfig(text)
     expect(renderConfig(config!).get('quadlet/web.container')!.content).toBe(
-      '[Container]\nImage=registry.example.com/web:1\nNetwork=host\nPodmanArgs=--memory=64m\nVolume=/dev:/dev\n',
+      '[Container]\nImage=registry.example.com/web:1\nNetwork=host\nPodmanArgs=--memory=64m\nVolume=/dev:/dev\n\n[Service]\nTimeoutStartSec=3600\n',
     )
     expect(warnings.map(({ message }) => message)).toEqual(['"pasta" is replaced by "host"'])
   })
@@ -343,6 +360,7 @@ test('what most applications say is allowed', () => {
     ...['Timezone=Europe/Vienna', 'Tmpfs=/run:size=1m,mode=1777', 'User=1000:1000'],
     ...['UserNS=keep-id:uid=1000,gid=1000', 'Volume=data.volume:/data:U'],
     ...['Volume=/data/config/files/app.conf:/etc/app.conf:ro', 'Volume=/cache', ''],
+    ...['[Service]', 'TimeoutStartSec=3600', ''],
     ...['[Install]', 'WantedBy=default.target', ''],
   ])
 })

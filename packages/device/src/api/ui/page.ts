@@ -39,8 +39,9 @@ export function renderPage({ title, main, refreshS, said = '', live }: Page): st
 <html lang="en"><head><meta charset="utf-8"><title>${title}</title>
 <meta name="viewport" content="width=device-width,initial-scale=1">${refresh}
 <style>${new Html(style)}</style></head>
-<body><main${attributes} data-said="${said}">${main}</main>
-<p id="said" class="hint" role="status">${said}</p>
+<body><header>AtomixOS</header>
+<p id="said" role="status">${said}</p>
+<main${attributes} data-said="${said}">${main}</main>
 <script>${new Html(script)}</script></body></html>
 `.text
 }

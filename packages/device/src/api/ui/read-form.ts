@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { type Refusal, refusal } from '../check-request.ts'
 
 export interface ReadForm {
@@ -28,7 +29,9 @@ export async function readForm(mediaType: string, body: Uint8Array): Promise<Rea
   // Forms end lines with CR and LF; the text had what its author has written, most likely.
   const pasted = textOf('text').replaceAll('\r\n', '\n')
   const hasFile = fileBytes !== undefined && fileBytes.length > 0
-  const hasText = pasted.trim() !== ''
+  // Who was shown a file's mistakes and sends the mended file has the old text still lying in the form.
+  const isOld = hasFile && textOf('shown') === shownMark(pasted)
+  const hasText = pasted.trim() !== '' && !isOld
   if (hasFile && hasText) return refusal(400, 'there are a file and a text', 'leave one of them out')
   if (!hasFile && !hasText)
     return refusal(400, 'there is nothing in the form', 'choose a file, or paste the text')
@@ -39,6 +42,11 @@ export async function readForm(mediaType: string, body: Uint8Array): Promise<Rea
     upload,
     text: hasFile ? plainText(fileBytes) : pasted,
   }
+}
+
+/** Of a text that the page has put into the form, to know it again. */
+export function shownMark(text: string): string {
+  return createHash('sha256').update(text.replaceAll(/\r\n?/g, '\n')).digest('hex')
 }
 
 function plainText(bytes: Uint8Array): string | undefined {

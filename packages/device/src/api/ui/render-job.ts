@@ -34,22 +34,25 @@ export function renderJob(job: JobDocument, { canDownload }: { readonly canDownl
     refreshS: ended ? undefined : 2,
     live: ended ? undefined : { silent: silentText(job) },
     main: html`<h1 class="${state === 'failed' ? 'bad' : state === 'succeeded' ? 'ok' : ''}">${heading}</h1>
+${ended ? undefined : html`<p>${silentText(job)}</p>`}
 ${state === 'failed' ? renderFailure(job) : undefined}
 ${state === 'succeeded' ? renderSuccess(job) : undefined}
-<h2>Steps</h2><ol class="steps">${steps.map((step) => renderStep(stepTitles[step.name] ?? step.name, step))}</ol>
-${services.length === 0 ? undefined : html`<h2>Containers</h2><ol class="steps">${services.map((service) => renderStep(`${service.name}${service.required ? ' (required)' : ''}`, service))}</ol>`}
+<h2>Steps</h2><ol class="steps">${steps.map((step) => renderStep(stepTitles[step.name] ?? step.name, step, ended))}</ol>
+${services.length === 0 ? undefined : html`<h2>Containers</h2><ol class="steps">${services.map((service) => renderStep(`${service.name}${service.required ? ' (required)' : ''}`, service, ended))}</ol>`}
 ${job.warnings.length === 0 ? undefined : html`<h2>Remarks</h2><ul>${job.warnings.map((warning) => renderProblem(warning))}</ul>`}
-${canDownload ? html`<p><a href="/apply/${job.job_id}/config.toml" download="config.toml">Download the config.toml that was sent</a></p>` : undefined}
-${ended ? undefined : html`<p class="hint">${silentText(job)}</p>`}`,
+${canDownload ? html`<p><a class="act" id="download" href="/apply/${job.job_id}/config.toml" download="config.toml">Download the config.toml that was sent</a></p>` : undefined}`,
   })
 }
 
 function renderStep(
   title: string,
   { state, message }: Pick<StepDocument, 'message'> & { state: string },
+  ended: boolean,
 ): Html {
+  // Of a job that is over nothing waits any more.
+  const word = ended && state === 'waiting' ? 'not done' : state
   const tone = state === 'failed' ? 'bad' : state === 'done' || state === 'active' ? 'ok' : ''
-  return html`<li class="${state}"><span class="state ${tone}">${state}</span><span>${title}</span>${
+  return html`<li class="${state}"><span class="state ${tone}">${word}</span><span>${title}</span>${
     message === undefined ? undefined : html`<p class="hint">${message}</p>`
   }</li>`
 }
@@ -58,7 +61,7 @@ function renderFailure({ error, problems, rollback }: JobDocument): Html {
   return html`<div class="box bad" role="alert"><p>${error ?? 'It has failed.'}</p>
 <p>${rolledBack[rollback ?? 'nothing']}</p>
 ${problems.length === 0 ? undefined : html`<ol>${problems.map((problem) => renderProblem(problem))}</ol>`}</div>
-<p><a href="/">Try again</a></p>`
+<p><a class="act" href="/">Try again</a></p>`
 }
 
 const rolledBack = {
@@ -69,8 +72,8 @@ const rolledBack = {
 } as const
 
 function renderSuccess({ addresses }: JobDocument): Html {
-  return html`<p>This device is now reached at:</p><ul>${addresses.map((address) => html`<li><a href="${address}/api/health">${address}</a></li>`)}</ul>
-<p>Administrators log in by SSH, with the key of the configuration. The setup page is gone.</p>`
+  return html`<p>This device is now reached at:</p><ul class="links">${addresses.map((address) => html`<li><a href="${address}/api/health">${address}</a></li>`)}</ul>
+<p>Administrators log in by SSH, with the key of the configuration${addresses.length === 0 ? undefined : html`: <code>ssh NAME@${new URL(addresses[0]!).hostname}</code>`}. The setup page is gone.</p>`
 }
 
 function saidOf({ steps, services }: JobDocument): string {

@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { JobDocument } from '@atomixos/config/api/index.ts'
+import { parseConfig } from '@atomixos/config/operator/index.ts'
 import { leastToml } from '@atomixos/config/operator/test-configs.ts'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { startTestDevice, type TestDevice, type TestDeviceOptions } from '../test-device.ts'
 import { ask, type TestAnswer } from '../test-requests.ts'
-import { renderForm } from './render-form.ts'
+import { exampleKey, exampleToml, renderForm } from './render-form.ts'
 import { renderJob } from './render-job.ts'
 
 /** The boot UI as a browser without JavaScript meets it. */
@@ -32,18 +33,20 @@ interface Sent {
   readonly text?: string
   readonly file?: string | Uint8Array
   readonly claim?: string
+  readonly shown?: string
   readonly token?: string
   readonly headers?: Readonly<Record<string, string | undefined>>
 }
 
 /** Loads the form, fills it in, sends it: with the fields that browsers send for what was left empty. */
-async function send({ text = '', file = '', claim, token, headers = {} }: Sent): Promise<TestAnswer> {
+async function send({ text = '', file = '', claim, shown, token, headers = {} }: Sent): Promise<TestAnswer> {
   const { port } = device
   const page = await ask(port, '/')
   const form = new FormData()
   form.set('token', token ?? /name="token" value="([^"]*)"/.exec(page.text)![1]!)
   form.set('file', new File([file as string], file === '' ? '' : 'config.toml'))
   form.set('text', text.replaceAll('\n', '\r\n'))
+  if (shown !== undefined) form.set('shown', shown)
   if (claim !== undefined) form.set('claim', claim)
   const encoded = new Response(form)
   const all: Record<string, string | undefined> = {
@@ -110,11 +113,25 @@ describe('the form', () => {
     const { status, text } = await send({ text: leastToml.replace('required', 'requierd') })
     expect(status).toBe(422)
     expect(text).toContain(
-      '<li>line 6, column 1: <code>activation.requierd</code>: there is no such key<pre>6 | requierd = [&quot;web&quot;]\n    ^</pre>',
+      '<li><a href="#text" data-line="6">line 6, column 1</a>: <code>activation.requierd</code>: there is no such key<pre>6 | requierd = [&quot;web&quot;]\n    ^</pre>',
     )
     expect(text).toContain('did you mean &quot;required&quot;?')
     expect(text).toContain('requierd = [&quot;web&quot;]\n[containers.container.web]')
     expect(back.requests).toEqual([])
+  })
+
+  test('a mended file takes the place of the one whose text is still in the form', async () => {
+    const { back } = await start()
+    const file = leastToml.replace('required', 'requierd').replaceAll('\n', '\r\n')
+    const { text } = await send({ file })
+    const shown = /name="shown" value="([0-9a-f]+)"/.exec(text)![1]!
+    const old = file.replaceAll('\r\n', '\n')
+    // What somebody has changed in the form is his: he has to say which of the two he means.
+    expect((await send({ file: leastToml, text: `${old}# mended`, shown })).status).toBe(400)
+    expect((await send({ text: old, shown })).status).toBe(422)
+    expect(back.requests).toEqual([])
+    expect((await send({ file: leastToml, text: old, shown })).status).toBe(303)
+    expect(String(back.requests[0]!.upload)).toBe(leastToml)
   })
 
   test('nothing of a file becomes part of the page', async () => {
@@ -224,6 +241,16 @@ describe('pages', () => {
     expect(page).toMatch(/^<!doctype html>\n<html lang="en">.*<title>Set up/)
   })
 
+  test('the example in them is a configuration that a device takes', async () => {
+    await start()
+    expect(form()).toContain('<summary>What is a config.toml?</summary>')
+    const key = /ssh_key = "([^"]+)"/.exec(leastToml)![1]!
+    expect(parseConfig(Buffer.from(exampleToml.replace(exampleKey, key)))).toMatchObject({
+      problems: [],
+      warnings: [],
+    })
+  })
+
   test('a failure says whether it was taken back', async () => {
     await start()
     const job: JobDocument = {
@@ -238,6 +265,7 @@ describe('pages', () => {
       ...{ warnings: [], error: 'eth1 is not there', rollback: null, addresses: [] },
     }
     const page = (more: Partial<JobDocument>) => renderJob({ ...job, ...more }, { canDownload: false })
+    expect(page({ steps: [{ name: 'finish', state: 'waiting' }] })).toContain('not done')
     expect(page({})).toContain('Nothing on the device had been changed.')
     expect(page({ rollback: 'completed' })).toContain('the device is as it was before')
     expect(page({ rollback: 'failed' })).toContain('Start the device anew')
