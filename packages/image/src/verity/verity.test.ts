@@ -1,8 +1,9 @@
 import { appendFile, mkdir, open, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { verityBlockBytes } from '@atomixos/config/delta/index.ts'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openTestInputs, type TestInputs } from '../kernel/test-inputs.ts'
-import { appendVerity, type VerityParameters, verityBlockBytes } from './verity.ts'
+import { appendVerity, type VerityParameters } from './verity.ts'
 
 describe('appendVerity', () => {
   let given: TestInputs

@@ -1,5 +1,6 @@
-import { createHash, hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs'
+import { HashTree, verityBlockBytes } from '@atomixos/config/delta/index.ts'
 
 /** What a kernel needs to mount the data with its integrity checked. */
 export interface VerityParameters {
@@ -14,9 +15,6 @@ export interface VerityParameters {
   readonly totalBytes: number
 }
 
-export const verityBlockBytes = 4096
-const digestBytes = 32
-const digestsPerBlock = verityBlockBytes / digestBytes
 /** Read at a time. */
 const chunkBytes = 256 * verityBlockBytes
 
@@ -47,14 +45,15 @@ export function hashTree(
   dataBytes: number,
   salt: Buffer,
 ): { readonly rootHash: string; readonly tree: Buffer } {
-  // A single block would have no tree at all: a form that no image of ours takes.
-  if (dataBytes <= verityBlockBytes || dataBytes % verityBlockBytes !== 0) {
-    throw new RangeError(`${dataBytes} bytes are not two or more blocks of ${verityBlockBytes}`)
+  const hashed = new HashTree(dataBytes, salt)
+  const chunk = Buffer.alloc(Math.min(chunkBytes, dataBytes))
+  for (let position = 0; position < dataBytes; ) {
+    const count = readSync(file, chunk, 0, Math.min(chunk.byteLength, dataBytes - position), position)
+    if (count === 0) throw new Error('the image became shorter while it was read')
+    hashed.update(chunk.subarray(0, count))
+    position += count
   }
-  const levels = [hashData(file, dataBytes, salt)]
-  while (levels.at(-1)!.byteLength > verityBlockBytes) levels.push(hashBlocks(levels.at(-1)!, salt))
-  const rootHash = saltedHash(salt)(levels.at(-1)!, 0).toString('hex')
-  return { rootHash, tree: Buffer.concat(levels.reverse()) }
+  return hashed.finish()
 }
 
 function saltFor(purpose: string): Buffer {
@@ -77,52 +76,6 @@ function appendTail(
     return { rootHash, salt: salt.toString('hex'), dataBytes, totalBytes: dataBytes + tail.byteLength }
   } finally {
     closeSync(file)
-  }
-}
-
-function hashData(file: number, dataBytes: number, salt: Buffer): Buffer {
-  const level = levelFor(dataBytes / verityBlockBytes)
-  const digest = saltedHash(salt)
-  const chunk = Buffer.alloc(Math.min(chunkBytes, dataBytes))
-  let written = 0
-  for (let position = 0; position < dataBytes; ) {
-    const wanted = Math.min(chunk.byteLength, dataBytes - position)
-    let filled = 0
-    while (filled < wanted) {
-      const count = readSync(file, chunk, filled, wanted - filled, position + filled)
-      if (count === 0) throw new Error('the image became shorter while it was read')
-      filled += count
-    }
-    for (let offset = 0; offset < wanted; offset += verityBlockBytes) {
-      level.set(digest(chunk, offset), written)
-      written += digestBytes
-    }
-    position += wanted
-  }
-  return level
-}
-
-function hashBlocks(blocks: Buffer, salt: Buffer): Buffer {
-  const level = levelFor(blocks.byteLength / verityBlockBytes)
-  const digest = saltedHash(salt)
-  for (let i = 0; i * verityBlockBytes < blocks.byteLength; i += 1) {
-    level.set(digest(blocks, i * verityBlockBytes), i * digestBytes)
-  }
-  return level
-}
-
-/** Whole blocks, what no digest fills is zero. */
-function levelFor(digests: number): Buffer {
-  return Buffer.alloc(Math.ceil(digests / digestsPerBlock) * verityBlockBytes)
-}
-
-/** Format 1 hashes the salt first. One buffer for all: a fresh Hash object per block would take twice the time. */
-function saltedHash(salt: Buffer): (bytes: Buffer, offset: number) => Buffer {
-  const buffer = Buffer.alloc(salt.byteLength + verityBlockBytes)
-  salt.copy(buffer)
-  return (bytes, offset) => {
-    bytes.copy(buffer, salt.byteLength, offset, offset + verityBlockBytes)
-    return hash('sha256', buffer, 'buffer')
   }
 }
 
