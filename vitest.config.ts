@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { storiesAtATime } from './e2e/core-stories.ts'
 import { LongestFirst } from './e2e/order.ts'
 
 export default defineConfig({
@@ -27,10 +28,9 @@ export default defineConfig({
           // Each wait has a deadline and a last look of its own; this is for what hangs outside of them.
           testTimeout: 1_800_000,
           hookTimeout: 1_200_000,
-          // Machines are slow and heavy: one story after the other within a file. Three files at a time on two cores:
-          // a story sleeps for a third of its time, while a slot is watched or a server stalls.
+          // Machines are slow and heavy: one story after the other within a file.
           fileParallelism: true,
-          maxWorkers: 3,
+          maxWorkers: storiesAtATime,
         },
       },
     ],

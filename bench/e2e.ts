@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { e2eWorkDir, prepareE2e, runE2e, type StoryRun } from '@atomixos/cli/commands/e2e.ts'
 import { createContext } from '@atomixos/cli/context.ts'
-import { coreStories } from '@atomixos/e2e/core-stories.ts'
+import { coreStories, storiesAtATime } from '@atomixos/e2e/core-stories.ts'
 import { UserError } from '@atomixos/image/errors.ts'
 import { references } from './e2e-references.ts'
 import { runBench } from './run-bench.ts'
@@ -73,7 +73,11 @@ async function main(): Promise<void> {
     ...{ names, thorough: false, stdout: 'stderr' },
     ...(values['one-at-a-time'] && { workers: 1 }),
   })
-  const figures = figuresOf(run, { buildSeconds, statesSeconds, atATime: values['one-at-a-time'] ? 1 : 2 })
+  const figures = figuresOf(run, {
+    buildSeconds,
+    statesSeconds,
+    atATime: values['one-at-a-time'] ? 1 : storiesAtATime,
+  })
   process.stdout.write(values.json ? `${JSON.stringify(figures, undefined, 2)}\n` : report(figures))
   // Times of a story that failed say nothing.
   if (run.counts.failed > 0) process.exitCode = 1
@@ -120,7 +124,7 @@ function report(figures: Figures): string {
   const sum = (of: (story: Figures['stories'][number]) => number | undefined) =>
     compared.reduce((total, story) => total + (of(story) ?? 0), 0)
   const [ours, theirs] = [sum(({ seconds }) => seconds), sum(({ referenceSeconds }) => referenceSeconds)]
-  const at = figures.atATime === 1 ? 'one story at a time' : 'two stories at a time'
+  const at = figures.atATime === 1 ? 'one story at a time' : `${figures.atATime} stories at a time`
   return [
     `${availableParallelism()} cores of ${cpus()[0]?.model ?? 'an unknown processor'}, load when it ended ${loadavg()[0]!.toFixed(1)}`,
     `${at}, with the part of what is tried many times, all by emulation`,

@@ -10,3 +10,6 @@ export const coreStories: readonly string[] = [
   'network-isolation',
   'ssh-wan-toggle',
 ]
+
+/** On two cores: a story sleeps for a third of its time, while a slot is watched or a server stalls. */
+export const storiesAtATime = 3

@@ -76,8 +76,8 @@ describe('commands in a guest', () => {
     setTimeout(() => void writeFile(marker, 'there'), 300)
     expect(await guest.waitUntilSucceeds(`cat ${marker}`)).toBe('there')
     expect(await guest.waitUntilFails(`test ! -e ${marker}`)).toBe('')
-    await expect(guest.waitUntilSucceeds('echo still; exit 4', { timeoutMs: 700 })).rejects.toThrow(
-      /^gateway: waiting for `echo still; exit 4` to succeed: time is up \(waited \d+\.\d s of 0\.7 s\)\n {4}last: exit code 4\n {4}still\n/,
+    await expect(guest.waitUntilSucceeds('echo still; exit 4', { timeoutMs: 3000 })).rejects.toThrow(
+      /^gateway: waiting for `echo still; exit 4` to succeed: time is up \(waited \d+\.\d s of 3\.0 s\)\n {4}last: exit code 4\n {4}still\n/,
     )
   })
 
