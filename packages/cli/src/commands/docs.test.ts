@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { once } from 'node:events'
+import { existsSync, watch } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 const rootDir = join(import.meta.dirname, '../../../..')
@@ -88,6 +90,23 @@ describe('docs build', () => {
       // A signal that comes when the site is in its place already can still decide how the program ends.
       if (code !== 0 && names.length === 0) return
       expect(names).toEqual(['site'])
+      expect(await contentsOf(join(place, 'site'))).toEqual(await contentsOf(wholeDir))
+    },
+  )
+
+  test.each([0, 2, 5, 10, 20])(
+    'killed %i ms after it began to write it leaves no half site',
+    async (delayMs) => {
+      const place = join(dir, `killed-${delayMs}`)
+      await mkdir(place)
+      const watcher = watch(place)
+      const { child, exit } = start('build', '--out', join(place, 'site'))
+      await once(watcher, 'change')
+      watcher.close()
+      await sleep(delayMs)
+      child.kill('SIGKILL')
+      await exit
+      if (!(await readdir(place)).includes('site')) return
       expect(await contentsOf(join(place, 'site'))).toEqual(await contentsOf(wholeDir))
     },
   )
