@@ -121,8 +121,8 @@ export function isChannelName(name: FixtureName): name is ChannelName {
   return Object.hasOwn(channels, name)
 }
 
-/** Which story needs which; all of a story's files are there when it is told. */
-export const bundlesOfStory: Readonly<Record<string, readonly FixtureName[]>> = {
+/** Which story needs which; all of a story's files are there when it is told whole. */
+const bundlesOfStory: Readonly<Record<string, readonly FixtureName[]>> = {
   feed: [
     ...(['next', 'next-delta', 'next-delta-spoiled', 'channel-6', 'channel-7-halted'] as const),
     ...(['channel-8-nobody', 'channel-9-spoiled', 'channel-10'] as const),
@@ -155,6 +155,19 @@ export const bundlesOfStory: Readonly<Record<string, readonly FixtureName[]>> = 
     ...(['next', 'unsigned', 'other-authority', 'expired', 'revoked', 'not-for-code'] as const),
     ...(['other-board', 'plain', 'older', 'tiny'] as const),
   ],
+}
+
+/** Where a story that is told in part needs fewer. */
+const bundlesOfPart: Readonly<Record<string, readonly FixtureName[]>> = {
+  'rauc-rollback': ['next', 'panic'],
+}
+
+/** What is built for a story. */
+export function bundlesFor(
+  story: string,
+  { thorough }: { readonly thorough: boolean },
+): readonly FixtureName[] {
+  return (thorough ? undefined : bundlesOfPart[story]) ?? bundlesOfStory[story] ?? []
 }
 
 /** Images of containers, as archives that a configuration's bundle carries: packages/image/src/container-image/images.ts. */

@@ -1,11 +1,6 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
-import {
-  browserStories,
-  bundlesOfStory,
-  examplesOfStory,
-  imagesOfStory,
-} from '@atomixos/e2e/bundle-fixtures.ts'
+import { browserStories, bundlesFor, examplesOfStory, imagesOfStory } from '@atomixos/e2e/bundle-fixtures.ts'
 import { coreStories } from '@atomixos/e2e/core-stories.ts'
 import type { CampaignSetup } from '@atomixos/e2e/setup.ts'
 import { UserError } from '@atomixos/image/errors.ts'
@@ -202,7 +197,7 @@ export async function prepareE2e(
   const built = await build(context, { board: 'rock64' })
   const bundles = await buildBundleFixtures(
     context,
-    names.flatMap((name) => bundlesOfStory[name] ?? []),
+    names.flatMap((name) => bundlesFor(name, { thorough })),
   )
   const images = await buildAppImages(
     context,

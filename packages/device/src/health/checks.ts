@@ -27,6 +27,8 @@ export interface UnitFacts {
   readonly activeState: string
   readonly subState: string
   readonly result: string
+  /** As in `/proc/PID/cgroup`: `/system.slice/web.service`. Where it was asked for, and the unit has one. */
+  readonly controlGroup?: string
 }
 
 export interface CheckResult {

@@ -118,6 +118,14 @@ describe('facts', () => {
     })
   })
 
+  test('the control group of a unit, where it was asked for and there is one', () => {
+    const text =
+      'Id=a.service\nLoadState=loaded\nActiveState=active\nSubState=running\nResult=success\nControlGroup=/system.slice/a.service\n\nId=b.service\nLoadState=loaded\nActiveState=inactive\nSubState=dead\nResult=success\nControlGroup=\n'
+    const units = parseUnits(text)
+    expect(units.get('a.service')).toEqual({ ...active, controlGroup: '/system.slice/a.service' })
+    expect(units.get('b.service')).not.toHaveProperty('controlGroup')
+  })
+
   test('policies of base chains', () => {
     const text =
       '{"nftables":[{"metainfo":{}},{"table":{}},{"chain":{"name":"input","policy":"drop"}},{"chain":{"name":"helper"}}]}'

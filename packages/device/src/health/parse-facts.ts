@@ -13,10 +13,12 @@ export function parseUnits(text: string): Map<string, UnitFacts> {
     const id = values.get('Id')
     if (!id) continue
     const found = values.get('LoadState') !== 'not-found'
+    const controlGroup = values.get('ControlGroup')
     units.set(id, {
       activeState: found ? (values.get('ActiveState') ?? 'unknown') : 'not-found',
       subState: found ? (values.get('SubState') ?? '') : '',
       result: found ? (values.get('Result') ?? '') : '',
+      ...(controlGroup && { controlGroup }),
     })
   }
   return units
