@@ -6,13 +6,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { gunzipSync } from 'node:zlib'
 import { operatorConfigPath } from '@atomixos/config'
 import { signatureNamespace, signedText } from '@atomixos/config/api/index.ts'
-import { createMachine, type LabHost, type Machine } from '@atomixos/machine'
+import type { LabHost, Machine } from '@atomixos/machine'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { waitUntilUp } from './gateway.ts'
-import { createGatewayNetwork, type GatewayNetwork } from './gateway-network.ts'
-import { importApp, oneContainerToml } from './one-container.ts'
+import { freshState } from './fresh.ts'
+import { bootMs } from './gateway.ts'
+import { oneContainerToml } from './one-container.ts'
 import { lanAddress, lanMachine, wanAddressOf } from './operator-network.ts'
-import { gatewayOptions, storyDir } from './setup.ts'
+import { forkGateway, type ProvisionedGateway } from './provisioned.ts'
+import { storyDir } from './setup.ts'
 
 interface Answer {
   readonly status: number
@@ -28,21 +29,18 @@ function tarMember(tar: Buffer, name: string): string {
 }
 
 describe('api', () => {
+  let device: ProvisionedGateway
   let gateway: Machine
-  let network: GatewayNetwork
   let provider: LabHost
   let machine: LabHost
   let wan: string
   let config: string
 
   beforeAll(async () => {
-    const dir = await storyDir('api')
-    network = await createGatewayNetwork(dir)
-    provider = network.provider
-    gateway = await createMachine(gatewayOptions(dir, { lab: network.lab, nics: network.nics }))
-    await gateway.start()
-    await waitUntilUp(gateway)
-    machine = await lanMachine(network)
+    device = await forkGateway(await freshState(), join(await storyDir('api'), 'device'))
+    gateway = device.gateway
+    provider = device.network.provider
+    machine = await lanMachine(device.network)
     wan = await wanAddressOf(gateway)
     // ssh-keygen asks who it is.
     await writeFile(join(machine.dir, 'etc/passwd'), 'root:x:0:0:root:/tmp:/bin/sh\n')
@@ -53,11 +51,9 @@ describe('api', () => {
       // As slow as a machine may be: what fails has failed by then.
       settleSeconds: 10,
     })
-    await importApp(gateway, ['usr/bin/sleep', 'usr/bin/false'])
-  })
+  }, 4 * bootMs)
   afterAll(async () => {
-    await gateway?.[Symbol.asyncDispose]()
-    await network?.[Symbol.asyncDispose]()
+    await device?.[Symbol.asyncDispose]()
   })
 
   async function ask(host: LabHost, url: string, ...more: readonly string[]): Promise<Answer> {

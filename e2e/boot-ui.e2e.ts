@@ -1,9 +1,9 @@
 /** A person sets a device up with a real browser: by keyboard only, on a phone, and without JavaScript. */
-import { rm, writeFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { operatorConfigPath } from '@atomixos/config'
-import { createMachine, type Machine, type SavedState } from '@atomixos/machine'
+import type { Machine, SavedState } from '@atomixos/machine'
 import type { Page } from 'playwright-core'
 import { beforeAll, describe, expect, test } from 'vitest'
 import {
@@ -16,11 +16,11 @@ import {
   type StoryWindow,
   type WindowOptions,
 } from './browser.ts'
+import { freshState } from './fresh.ts'
 import { bootMs } from './gateway.ts'
-import { createGatewayNetwork } from './gateway-network.ts'
 import { lanAddress, lanMachine } from './operator-network.ts'
-import { forkGateway, sharedState } from './provisioned.ts'
-import { browserPrograms, gatewayOptions, storyDir } from './setup.ts'
+import { forkGateway } from './provisioned.ts'
+import { browserPrograms, storyDir } from './setup.ts'
 import { renderTerminal } from './terminal-picture.ts'
 
 const page = `http://${lanAddress}:8080`
@@ -48,31 +48,6 @@ Container.Pull = "never"
 Container.Exec = "${exec}"
 Container.RunInit = true
 `
-}
-
-/** A flashed device that has started for the first time, and what its containers are made of. */
-function freshState(): Promise<SavedState> {
-  return sharedState('fresh', async (stateDir) => {
-    // By the image, as those of all shared states.
-    const dir = await storyDir(basename(stateDir))
-    await using network = await createGatewayNetwork(dir)
-    await using gateway = await createMachine(
-      gatewayOptions(dir, { lab: network.lab, nics: network.nics, saveable: true }),
-    )
-    await gateway.start()
-    await gateway.waitForUnit('multi-user.target', { timeoutMs: 2 * bootMs })
-    await gateway.succeed(
-      [
-        'tar -C / --dereference -c usr/bin/sleep usr/bin/false usr/lib/aarch64-linux-gnu/libc.so.6 lib/ld-linux-aarch64.so.1',
-        '| podman import --quiet - localhost/app:1 && sync',
-      ].join(' '),
-      { timeoutMs: bootMs },
-    )
-    const saved = await gateway.saveState(stateDir)
-    await gateway.stop()
-    await rm(dir, { recursive: true, force: true })
-    return saved
-  })
 }
 
 interface Device extends AsyncDisposable {

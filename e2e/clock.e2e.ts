@@ -3,7 +3,7 @@ import { bootTries } from '@atomixos/config'
 import { createMachine, type Machine } from '@atomixos/machine'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { bootMs, waitUntilUp } from './gateway.ts'
-import { gatewayOptions, manifest, storyDir } from './setup.ts'
+import { gatewayOptions, manifest, storyDir, thoroughly } from './setup.ts'
 
 describe('clock', () => {
   let gateway: Machine
@@ -58,7 +58,7 @@ describe('clock', () => {
     expect(await now()).toBeGreaterThanOrEqual(later)
   })
 
-  test('a time that nobody can believe is not taken', async () => {
+  test.each(thoroughly)('a time that nobody can believe is not taken', async () => {
     await gateway.succeed('echo 99999999999 >/data/identity/last-seen-time; sync')
     await gateway.crash()
     await gateway.start()

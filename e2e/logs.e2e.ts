@@ -1,20 +1,23 @@
 /** What the journal gets is on /data as well: in large writes, bounded, whole after an orderly stop, and never in the way. */
+import { join } from 'node:path'
 import { systemLog, systemLogFolder, systemLogPath } from '@atomixos/config'
-import { createMachine, type Machine } from '@atomixos/machine'
+import type { Machine } from '@atomixos/machine'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { freshState } from './fresh.ts'
 import { bootMs, waitUntilUp } from './gateway.ts'
-import { gatewayOptions, storyDir } from './setup.ts'
+import { forkGateway, type ProvisionedGateway } from './provisioned.ts'
+import { storyDir } from './setup.ts'
 
 describe('logs', () => {
+  let device: ProvisionedGateway
   let gateway: Machine
 
   beforeAll(async () => {
-    gateway = await createMachine(gatewayOptions(await storyDir('logs')))
-    await gateway.start()
-    await waitUntilUp(gateway)
-  }, bootMs)
+    device = await forkGateway(await freshState(), join(await storyDir('logs'), 'device'))
+    gateway = device.gateway
+  }, 4 * bootMs)
   afterAll(async () => {
-    await gateway?.[Symbol.asyncDispose]()
+    await device?.[Symbol.asyncDispose]()
   })
 
   const lineBytes = 1000

@@ -10,7 +10,7 @@ import { type BootedPoint, renderJson, renderPage, totalsOf } from './power-camp
 import { bundlePath, imagePath, imagePrograms, manifest, programs, setup, storyDir } from './setup.ts'
 
 const { points, seed, boots, defect } = setup.campaign ?? {
-  ...(setup.thorough ? { points: 1000, boots: 10 } : { points: 60, boots: 2 }),
+  ...(setup.thorough ? { points: 1000, boots: 10 } : { points: 60, boots: 1 }),
   ...{ seed: 20261127, defect: undefined },
 }
 

@@ -72,7 +72,8 @@ describe.concurrent('rauc-confirm', () => {
     ],
     ['container', 'systemctl stop app', stopped('container:app', 'app')],
   ]
-  test.each(seededPart(cases, 1))('%s: not confirmed, and named', async (name, command, expected) => {
+  // What second 40 tells in every run is the same way down, with one of these checks.
+  test.each(seededPart(cases, 0))('%s: not confirmed, and named', async (name, command, expected) => {
     const { reason, state } = await breakWhilePending(name, (gateway) => gateway.succeed(command))
     expect(reason).toMatch(expected)
     expect(state).toBe('pending')

@@ -7,7 +7,7 @@ import { bootMs, type DeviceStatus, deviceStatus, waitUntilConfirmed, waitUntilU
 import { pendingState } from './pending.ts'
 import { forkGateway, nextBundlePath, provisionedState } from './provisioned.ts'
 import { seededNumbers } from './seeded.ts'
-import { manifest, seededPart, storyDir } from './setup.ts'
+import { manifest, setup, storyDir } from './setup.ts'
 
 const seed = 20260512
 const install = `atomixctl update install --no-restart ${nextBundlePath}`
@@ -38,10 +38,17 @@ function points(): Point[] {
 describe.concurrent(`rauc-power-loss (seed ${seed})`, () => {
   let dir: string
   let installDurationMs: number
+  // The campaign cuts an install at many more places; between the two writes of the environment it starts for real here.
+  const told = setup.thorough
+    ? points()
+    : points()
+        .filter(({ phase }) => phase === 'environment')
+        .slice(1, 2)
 
   beforeAll(async () => {
     dir = await storyDir('rauc-power-loss')
-    await pendingState()
+    if (told.some(({ phase }) => phase === 'confirmation')) await pendingState()
+    if (!told.some(({ phase }) => phase === 'install')) return
     await using device = await forkGateway(await provisionedState(), join(dir, 'undisturbed'))
     const started = Date.now()
     await device.gateway.succeed(install, { timeoutMs: installMs })
@@ -86,7 +93,7 @@ describe.concurrent(`rauc-power-loss (seed ${seed})`, () => {
     return status
   }
 
-  test.each(seededPart(points(), 2))('$name', { timeout: 1_500_000 }, async (point) => {
+  test.each(told)('$name', { timeout: 1_500_000 }, async (point) => {
     const from = point.phase === 'confirmation' ? await pendingState() : await provisionedState()
     await using device = await forkGateway(from, join(dir, point.name.replaceAll(/\W+/g, '-')))
     const { gateway } = device

@@ -80,7 +80,7 @@ describe.concurrent('rauc-rollback', () => {
     readonly timeoutMs: number
   }
 
-  /** One that U-Boot's tries end, one that the root's own hashes end and one that the health gate ends are always told. */
+  /** The first is told in every run; `boot-chain` damages roots there, and `rauc-confirm` has the health gate say no. */
   const cases: readonly Case[] = [
     { name: 'a kernel that panics', bundle: 'panic', reason: notUp, timeoutMs: 1_500_000 },
     { name: 'an initrd that hangs', bundle: 'hang', reason: notUp, timeoutMs: 2_100_000 },
@@ -101,7 +101,7 @@ describe.concurrent('rauc-rollback', () => {
     },
   ]
 
-  test.each(seededPart(cases, 2))('$name', { timeout: 3_300_000 }, async (broken) => {
+  test.each(seededPart(cases, 1))('$name', { timeout: 3_300_000 }, async (broken) => {
     const { reason, tries } = await rollBack(broken.bundle, broken)
     expect(reason).toMatch(broken.reason)
     expect(tries).toEqual(['B', 'B', 'B', 'A'])

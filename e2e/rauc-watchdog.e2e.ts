@@ -3,7 +3,7 @@ import type { Machine } from '@atomixos/machine'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { bootMs, deviceEvents, deviceStatus, runningSlot, triesSince, waitUntilUp } from './gateway.ts'
 import { nextBundlePath, type ProvisionedGateway, provisionedGateway } from './provisioned.ts'
-import { manifest, storyDir } from './setup.ts'
+import { manifest, setup, storyDir } from './setup.ts'
 
 /** What the option asks of the hardware. */
 const watchdogMs = 30_000
@@ -47,10 +47,14 @@ describe('rauc-watchdog', () => {
     expect((await gateway.succeed('dmesg')).match(running)).toHaveLength(2)
   })
 
+  /** Of the three tries of B; a run that tells a part begins with the last one, as if the others had been spent. */
+  const attempts = setup.thorough ? [1, 2, 3] : [3]
+
   test('each frozen start of B costs a try, and then A is back', { timeout: 1_500_000 }, async () => {
+    if (attempts[0] === 3) await gateway.succeed('fw_setenv BOOT_B_LEFT 0')
     const from = gateway.console.position
-    for (const attempt of [1, 2, 3]) {
-      if (attempt > 1) {
+    for (const attempt of attempts) {
+      if (attempt !== attempts[0]) {
         await waitUntilUp(gateway)
         expect(await runningSlot(gateway)).toBe('B')
       }
@@ -62,7 +66,7 @@ describe('rauc-watchdog', () => {
     }
     await waitUntilUp(gateway)
     expect(await runningSlot(gateway)).toBe('A')
-    expect(triesSince(gateway, from)).toEqual(['B', 'B', 'A'])
+    expect(triesSince(gateway, from)).toEqual([...attempts.slice(1).map(() => 'B'), 'A'])
     await gateway.waitUntilSucceeds('fw_printenv -n SLOT_B_STATE | grep -qx failed', { timeoutMs: 120_000 })
     const status = await deviceStatus(gateway)
     expect(status).toMatchObject({ slot: 'A', version: manifest.version })
