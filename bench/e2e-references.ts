@@ -15,19 +15,19 @@ export const references: Readonly<
   },
   'rauc-rollback': {
     seconds: 120,
-    ours: 'three (thorough: six) releases that are really broken, each until U-Boot has used up its tries, instead of a mark',
+    ours: 'a release (thorough: six) that is really broken, until U-Boot has used up its tries, instead of a mark',
   },
   'rauc-confirm': {
     seconds: 171,
-    ours: 'two (thorough: all) health checks, a late failure, the deadline, the WAN away, an old failure: each in a copy of a pending device',
+    ours: 'a late failure, the deadline, the WAN away, an old failure (thorough: each health check as well): each in a copy of a pending device',
   },
   'rauc-power-loss': {
     seconds: 184,
-    ours: 'an undisturbed update to compare with, then two (thorough: 25) power cuts, each with the boot after it, instead of one',
+    ours: 'a power cut between two writes of an update (thorough: 25 cuts all over it), the boot after it, and the update anew',
   },
   'rauc-watchdog': {
     seconds: 315,
-    ours: 'every one of three starts of the new release is frozen until the watchdog resets, then the old one is back',
+    ours: 'the new release is frozen in the last of its tries (thorough: in each of three) until the watchdog resets, then the old one is back',
   },
   firewall: {
     seconds: 205,

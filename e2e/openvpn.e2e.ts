@@ -89,7 +89,7 @@ describe.skipIf(reason)(`openvpn${reason}`, () => {
   const greeting = (address: string) => [
     'sh',
     '-c',
-    `timeout 10 socat -u TCP4:${address}:22,connect-timeout=5 - | head -n 1 | grep -q '^SSH-2.0'`,
+    `timeout 20 socat -u TCP4:${address}:22,connect-timeout=5 - | head -n 1 | grep -q '^SSH-2.0'`,
   ]
   const tunnelAddress = async () =>
     /inet ([\d.]+)/.exec(
@@ -107,7 +107,7 @@ describe.skipIf(reason)(`openvpn${reason}`, () => {
     await gateway.succeed('systemctl start openvpn-recovery', { timeoutMs: 120_000 })
     const address = await tunnelAddress()
     const { provider } = device.network
-    await provider.waitUntilSucceeds(greeting(address), { timeoutMs: 60_000 })
+    await provider.waitUntilSucceeds(greeting(address), { timeoutMs: 120_000 })
     await listen(gateway, [443])
     const seen = await scanTcp(provider, { address, from: serverAddress, ports: '20-120,440-450,8075-8085' })
     expect(seen).toEqual({ open: [22], refused: [] })

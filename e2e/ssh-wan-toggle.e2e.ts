@@ -29,7 +29,7 @@ describe('ssh-wan-toggle', () => {
   const greeting = (address: string) => [
     'sh',
     '-c',
-    `timeout 5 socat -u TCP4:${address}:22,connect-timeout=3 - | head -n 1 | grep -q '^SSH-2.0'`,
+    `timeout 20 socat -u TCP4:${address}:22,connect-timeout=3 - | head -n 1 | grep -q '^SSH-2.0'`,
   ]
   /** A client that says who it is when it is told to; then sshd names the ways it knows to agree on a key. */
   const talk = (name: string) =>
@@ -40,7 +40,7 @@ describe('ssh-wan-toggle', () => {
     ])
   const tell = (name: string) => writeFile(join(device.network.provider.dir, 'run', name), '')
   const answered = () =>
-    device.network.provider.waitUntilSucceeds(greeting(wanAddress), { timeoutMs: 60_000 })
+    device.network.provider.waitUntilSucceeds(greeting(wanAddress), { timeoutMs: 120_000 })
   const silent = () => device.network.provider.fail(greeting(wanAddress))
 
   test('it is closed on the WAN, open on the LAN', async () => {
