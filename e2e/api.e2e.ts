@@ -13,7 +13,7 @@ import { bootMs } from './gateway.ts'
 import { oneContainerToml } from './one-container.ts'
 import { lanAddress, lanMachine, wanAddressOf } from './operator-network.ts'
 import { forkGateway, type ProvisionedGateway } from './provisioned.ts'
-import { storyDir } from './setup.ts'
+import { storyDir, thoroughly } from './setup.ts'
 
 interface Answer {
   readonly status: number
@@ -248,7 +248,7 @@ describe('api', () => {
     expect(await gateway.succeed('ls /run | grep -c atomixos-report || true')).toBe('0\n')
   })
 
-  test('a change whose container does not come up is taken back', async () => {
+  test.each(thoroughly)('a change whose container does not come up is taken back', async () => {
     const answer = await signed(
       'POST',
       '/api/config',

@@ -16,7 +16,7 @@ import {
 } from './operator-network.ts'
 import { linkLocal, scanTcp, scanTcp6, scanUdp } from './port-scan.ts'
 import { type ProvisionedGateway, provisionedGateway } from './provisioned.ts'
-import { seededPart, storyDir } from './setup.ts'
+import { seededPart, storyDir, thoroughly } from './setup.ts'
 
 /** Where something listens beside what the gateway itself has: SSH, names, the API. */
 const listening = [80, 443, 5000]
@@ -173,27 +173,30 @@ describe('firewall', () => {
     expect(await when('activation')).toBeLessThan(await when('systemd-networkd'))
   })
 
-  test('settings that mean no good, at a start: the safe ones hold, and it is said why', async () => {
-    await gateway.writeFile(firewallInboundPath, '{"wan":{"tcp":["1-65535"]},"lan":{"tcp":[443]}}')
-    await gateway.writeFile(lanSettingsPath, '{"gateway_cidr":"0.0.0.0/0","domain":"x\\nserver=192.0.2.1"}')
-    await gateway.writeFile(hostNetworkPath, '{"interfaces":{"eth1":{"mode":"dhcp"}},"ntp":null}')
-    await gateway.succeed('sync')
-    await gateway.reboot({ timeoutMs: bootMs })
-    await waitUntilUp(gateway)
-    const said = await gateway.succeed('journalctl --no-pager -b -o cat -u activation')
-    for (const path of [firewallInboundPath, lanSettingsPath, hostNetworkPath])
-      expect(said).toContain(`${basename(path)}: `)
-    expect(await gateway.failedUnits()).toEqual(['activation.service'])
-    // The start does not wait for addresses.
-    await gateway.waitUntilSucceeds(`ip -4 -o address show dev eth1 | grep -qF ' ${lanAddress}/24 '`)
-    wanAddress = await wanAddressOf(gateway)
-    await listen(gateway, listening)
-    const ports = { ports: some }
-    expect(
-      await scanTcp(device.network.provider, { address: wanAddress, from: providerAddress, ...ports }),
-    ).toEqual({ open: [], refused: [] })
-    expect(await fromLan(some)).toEqual({ open: [22, 53, 8080], refused: [] })
-  })
+  test.each(thoroughly)(
+    'settings that mean no good, at a start: the safe ones hold, and it is said why',
+    async () => {
+      await gateway.writeFile(firewallInboundPath, '{"wan":{"tcp":["1-65535"]},"lan":{"tcp":[443]}}')
+      await gateway.writeFile(lanSettingsPath, '{"gateway_cidr":"0.0.0.0/0","domain":"x\\nserver=192.0.2.1"}')
+      await gateway.writeFile(hostNetworkPath, '{"interfaces":{"eth1":{"mode":"dhcp"}},"ntp":null}')
+      await gateway.succeed('sync')
+      await gateway.reboot({ timeoutMs: bootMs })
+      await waitUntilUp(gateway)
+      const said = await gateway.succeed('journalctl --no-pager -b -o cat -u activation')
+      for (const path of [firewallInboundPath, lanSettingsPath, hostNetworkPath])
+        expect(said).toContain(`${basename(path)}: `)
+      expect(await gateway.failedUnits()).toEqual(['activation.service'])
+      // The start does not wait for addresses.
+      await gateway.waitUntilSucceeds(`ip -4 -o address show dev eth1 | grep -qF ' ${lanAddress}/24 '`)
+      wanAddress = await wanAddressOf(gateway)
+      await listen(gateway, listening)
+      const ports = { ports: some }
+      expect(
+        await scanTcp(device.network.provider, { address: wanAddress, from: providerAddress, ...ports }),
+      ).toEqual({ open: [], refused: [] })
+      expect(await fromLan(some)).toEqual({ open: [22, 53, 8080], refused: [] })
+    },
+  )
 
   test('stopping the firewall does not open it', async () => {
     await gateway.succeed('systemctl stop nftables')

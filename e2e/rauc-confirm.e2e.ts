@@ -13,7 +13,7 @@ import {
 } from './gateway.ts'
 import { pendingState } from './pending.ts'
 import { forkGateway, nextBundlePath, provisionedGateway } from './provisioned.ts'
-import { seededPart, storyDir } from './setup.ts'
+import { seededPart, storyDir, thoroughly } from './setup.ts'
 
 describe.concurrent('rauc-confirm', () => {
   let dir: string
@@ -93,22 +93,25 @@ describe.concurrent('rauc-confirm', () => {
     expect(second).toBeLessThanOrEqual(60)
   })
 
-  test('not confirmed when its time is over: given back, by a program that needs no health check', async () => {
-    await using device = await forkGateway(await pendingState(), join(dir, 'deadline'))
-    const { gateway } = device
-    expect(await gateway.succeed('systemctl show -P TimersMonotonic slot-deadline.timer')).toContain(
-      'OnBootUSec=20min',
-    )
-    const from = gateway.console.position
-    await gateway.succeed('systemctl start --no-block slot-deadline')
-    await gateway.waitForConsoleText(/ab: try slot B/, { from, timeoutMs: 300_000 })
-    await waitUntilUp(gateway)
-    const names = (await deviceEvents(gateway)).map(({ event }) => event)
-    expect(names).not.toContain('verification-failed')
-    const { B } = (await deviceStatus(gateway)).slots
-    expect(B.state).toBe('pending')
-    expect(B.triesLeft).toBeLessThan(2)
-  })
+  test.each(thoroughly)(
+    'not confirmed when its time is over: given back, by a program that needs no health check',
+    async () => {
+      await using device = await forkGateway(await pendingState(), join(dir, 'deadline'))
+      const { gateway } = device
+      expect(await gateway.succeed('systemctl show -P TimersMonotonic slot-deadline.timer')).toContain(
+        'OnBootUSec=20min',
+      )
+      const from = gateway.console.position
+      await gateway.succeed('systemctl start --no-block slot-deadline')
+      await gateway.waitForConsoleText(/ab: try slot B/, { from, timeoutMs: 300_000 })
+      await waitUntilUp(gateway)
+      const names = (await deviceEvents(gateway)).map(({ event }) => event)
+      expect(names).not.toContain('verification-failed')
+      const { B } = (await deviceStatus(gateway)).slots
+      expect(B.state).toBe('pending')
+      expect(B.triesLeft).toBeLessThan(2)
+    },
+  )
 
   test('WAN down alone: confirmed, with a warning', async () => {
     await using device = await forkGateway(await pendingState(), join(dir, 'wan-down'))

@@ -20,7 +20,7 @@ import {
 } from './gateway.ts'
 import { gatewayMac } from './gateway-network.ts'
 import { type ProvisionedGateway, provisionedGateway } from './provisioned.ts'
-import { bundlePath, manifest, storyDir } from './setup.ts'
+import { bundlePath, manifest, storyDir, thoroughly } from './setup.ts'
 import { makeStick, plugIn, pullOut, type Stick, type StickContent } from './usb-stick.ts'
 
 const partition = 'sda1'
@@ -119,8 +119,10 @@ describe('usb-update', () => {
     expect(await gateway.failedUnits()).toEqual([])
   })
 
-  test('a feed on a stick is installed by its delta; left in, the stick has the proof in the end', async () => {
-    const stick = await stickWith('feed', {
+  let feedStick: Stick
+
+  test('a feed on a stick is installed by its delta, and the device restarts into it', async () => {
+    feedStick = await stickWith('feed', {
       [`atomixos/${channelPath(manifest.board, defaultChannelName)}`]: bundlePath('channel-10'),
       [`atomixos/${feedDeltaPath}`]: bundlePath('next-delta'),
     })
@@ -131,16 +133,21 @@ describe('usb-update', () => {
         `printf 'version = 1\\n' >/run/boot-a/${bootSeedName} && umount /run/boot-a`,
       ].join(' && '),
     )
-    const since = await gateway.bootId()
     expect(await gateway.succeed('date +%Y')).toBe('2001\n')
-    await plugIn(gateway, stick)
-    await gateway.waitForReboot({ since, timeoutMs: bootMs + 300_000 })
+    const from = gateway.console.position
+    await plugIn(gateway, feedStick)
+    await gateway.waitForConsoleText(/ab: try slot B/, { from, timeoutMs: bootMs + 300_000 })
+    await gateway.bootId({ timeoutMs: bootMs })
+    expect(await runningSlot(gateway)).toBe('B')
+  })
+
+  test.each(thoroughly)('left in, the stick has the proof in the end', async () => {
     await waitUntilUp(gateway)
     expect(await runningSlot(gateway)).toBe('B')
     await waitUntilConfirmed(gateway, 'B')
     await waitUntilSaid('version 0.2.0 is not newer: the device runs 0.2.0')
     await pullOut(gateway)
-    const { events, ...report } = await reportOn(stick)
+    const { events, ...report } = await reportOn(feedStick)
     expect(report).toMatchObject({ result: 'nothing', runningVersion: '0.2.0' })
     const told = events.map(({ event, slot, version }) => `${event} ${slot} ${version}`)
     const wanted = ['installed B 0.2.0', 'boot B 0.2.0', 'confirmed B 0.2.0']

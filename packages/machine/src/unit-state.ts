@@ -26,8 +26,8 @@ export function unitFactsCommand(unit: string): string {
   return `systemctl show -p ${properties} -- ${shellQuote(unit)} && systemctl show -p NJobs`
 }
 
-/** Between two looks at a unit while the system starts, in seconds. */
-const startWaitS = 5
+/** Between two looks at a unit while the system starts, in seconds. Each look costs an emulated machine half of one. */
+const startWaitS = 10
 
 /** Ends when the start of the system has ended, and otherwise soon: one process that sleeps until it is told. */
 export const startEndedCommand = `timeout ${startWaitS} systemctl is-system-running --wait`
