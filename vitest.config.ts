@@ -25,6 +25,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['e2e/**/*.e2e.ts'],
+          setupFiles: ['e2e/begin-until.ts'],
           // Each wait has a deadline and a last look of its own; this is for what hangs outside of them.
           testTimeout: 1_800_000,
           hookTimeout: 1_200_000,

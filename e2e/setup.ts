@@ -30,6 +30,8 @@ export interface E2eSetup {
   readonly examples: Readonly<Partial<Record<ExampleName, string>>>
   /** Whether a story with many seeded places tries all of them: `./atomixos test` has time for a part. */
   readonly thorough: boolean
+  /** Stories that have not begun by then are skipped; milliseconds since 1970. Default: all are told. */
+  readonly beginUntilMs?: number
   /** Of the story `power-campaign`; default: what `./atomixos test` has time for. */
   readonly campaign?: CampaignSetup
 }

@@ -113,6 +113,8 @@ export async function runE2e(
     readonly names: readonly string[]
     /** All seeded places of the stories that have many; else a part that is the same each time. */
     readonly thorough: boolean
+    /** Stories that have not begun by then are skipped; milliseconds since 1970. Default: all are told. */
+    readonly beginUntilMs?: number
     /** Of the story `power-campaign`. */
     readonly campaign?: CampaignSetup
     /** 'stderr': what the stories say is talk. */
@@ -122,7 +124,7 @@ export async function runE2e(
   },
 ): Promise<StoryRun> {
   const { workspace, signal } = context
-  const { names, thorough, campaign } = options
+  const { names, thorough, beginUntilMs, campaign } = options
   if (!thorough) {
     context.reporter.info(
       'stories that try the same many times do so with a part: with all of it by --thorough, or by ./atomixos e2e NAME',
@@ -130,7 +132,11 @@ export async function runE2e(
   }
   await checkStoryNames(context, names)
   const startedMs = performance.now()
-  const setupPath = await prepareE2e(context, { names, thorough, ...(campaign && { campaign }) })
+  const setupPath = await prepareE2e(context, {
+    ...{ names, thorough },
+    ...(beginUntilMs !== undefined && { beginUntilMs }),
+    ...(campaign && { campaign }),
+  })
   const buildSeconds = (performance.now() - startedMs) / 1000
   context.reporter.close()
   const workDir = e2eWorkDir(context)
@@ -183,11 +189,13 @@ export async function prepareE2e(
   {
     names,
     thorough,
+    beginUntilMs,
     campaign,
     setupPath = join(e2eWorkDir(context), 'setup.json'),
   }: {
     readonly names: readonly string[]
     readonly thorough: boolean
+    readonly beginUntilMs?: number
     readonly campaign?: CampaignSetup
     /** Where it is written; a second run at the same time has to have another one. */
     readonly setupPath?: string
@@ -230,6 +238,7 @@ export async function prepareE2e(
         images,
         examples,
         thorough,
+        beginUntilMs,
         campaign,
       },
       null,

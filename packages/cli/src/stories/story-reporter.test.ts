@@ -24,6 +24,10 @@ const stories: Readonly<Record<string, string>> = {
     test('it does not', () => { console.log('said by the story'); throw new Error('port 22 is open\\nconsole: ...') })
     test('but this does', () => {})
   })`,
+  late: `describe('late', () => {
+    beforeEach(({ skip }) => skip('no time is left'))
+    test('never begins', () => {})
+  })`,
   unprepared: `describe('unprepared', () => {
     beforeAll(() => { throw new Error('the machine did not start') })
     test('never begins', () => {})
@@ -66,6 +70,11 @@ test('each test is told when it ends, and the time of each story, what failed an
   expect(byName.good!.preparationSeconds).toBeGreaterThan(0.2)
   // Vitest tells of several things at once, some tenths of a second late.
   expect(byName.good!.seconds).toBeGreaterThan(byName.good!.preparationSeconds)
+  expect(byName.late).toMatchObject({
+    state: 'skipped',
+    tests: [{ name: 'late > never begins', state: 'skipped' }],
+  })
+  expect(output).toMatch(/↓ .*late\.e2e\.ts > late > never begins.*\[no time is left\]/)
   expect(byName.bad).toMatchObject({
     state: 'failed',
     failures: [{ where: 'bad > it does not', message: 'port 22 is open\nconsole: ...' }],
