@@ -51,6 +51,15 @@ describe('the table', () => {
     expect(lines[1]).toBe('◌ firewall  preparing           0:02  Booting')
   })
 
+  test('a story whose end is told before its beginning has ended', () => {
+    const progress = new StoryProgress(['clock'])
+    progress.ended('clock', 'skipped', 500)
+    progress.began('clock', 900)
+    progress.testBegan('clock', 'clock > the first start', 1000)
+    expect(progress.rows(2000)[0]).toMatchObject({ state: 'skipped', current: [] })
+    expect(progress.results(2000)[0]).toMatchObject({ state: 'skipped', failures: [] })
+  })
+
   test('never wider or higher than the terminal; what goes on and what failed stays in it', () => {
     const names = Array.from({ length: 30 }, (_, n) => `story-${n}`)
     const progress = new StoryProgress(names)

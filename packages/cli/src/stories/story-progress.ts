@@ -50,9 +50,10 @@ export class StoryProgress {
     for (const name of names) this.#story(name)
   }
 
-  /** A process has begun with the story. */
+  /** A process has begun with the story. Of one that takes no time Vitest may tell the end first, here and below. */
   began(name: string, atMs: number): void {
     const story = this.#story(name)
+    if (story.endedAtMs !== undefined) return
     story.state = 'preparing'
     story.startedAtMs = atMs
   }
@@ -64,6 +65,7 @@ export class StoryProgress {
 
   testBegan(name: string, test: string, atMs: number): void {
     const story = this.#story(name)
+    if (story.endedAtMs !== undefined) return
     story.state = 'running'
     story.firstTestAtMs ??= atMs
     story.current.add(test)
