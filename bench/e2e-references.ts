@@ -19,7 +19,7 @@ export const references: Readonly<
   },
   'rauc-confirm': {
     seconds: 171,
-    ours: 'a late failure, the deadline, the WAN away, an old failure (thorough: each health check as well): each in a copy of a pending device',
+    ours: 'a late failure, the WAN away, an old failure (thorough: each health check and the deadline as well): each in a copy of a pending device',
   },
   'rauc-power-loss': {
     seconds: 184,
